@@ -1,0 +1,1 @@
+"""Frozen values in the field's words: no I/O, no formatting."""

@@ -1,0 +1,50 @@
+"""What the analysis may say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """The words of a finding. There is no word for blame."""
+
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    BEGAN_BEFORE = "began before"  # changed, but the onset lies before the anchor
+    NEW = "new"
+    EXPLODED = "exploded"
+    VANISHED = "vanished"
+    RULED_OUT = "ruled out"
+    NOT_RULED_OUT = "not ruled out"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onset:
+    """When something began: the best estimate and the interval it lies in."""
+
+    at: datetime
+    earliest: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One answer to one question, with the evidence ids it rests on."""
+
+    code: str  # stable and lint-like: "shift", "log-pattern", "alibi", "timeline", ...
+    subject: str  # metric, pattern, "infrastructure"
+    verdict: Verdict
+    headline: str  # one sentence a person can say aloud
+    detail: str = ""
+    basis: tuple[str, ...] = ()  # ids of evidence items
+    score: float = 0.0  # for ranking inside one code; larger = tell first
+    onset: Onset | None = None
+    before: float | None = None
+    after: float | None = None
+    unit: str = ""
+    shape: str = ""  # step, ramp, sawtooth, spike, drop, silent, noisier, "" = not asked
+    hosts: tuple[str, ...] = ()
+    facts: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    id: str = ""

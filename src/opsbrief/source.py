@@ -1,0 +1,111 @@
+"""The contract of a source. A new source is one file in ``sources/`` and its test."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+from opsbrief.errors import GapKind, SourceError
+from opsbrief.model.evidence import Gap, Item, Role
+from opsbrief.model.scope import Scope
+from opsbrief.model.window import Deploy, Window
+from opsbrief.secret import Secret
+from opsbrief.transport.deadline import Deadline
+
+if TYPE_CHECKING:
+    from opsbrief.transport.http import Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source(ABC):
+    """One configured system. Its fields are its options in the YAML; it holds no connection.
+
+    A field's annotation is its type check, its default makes it optional, and its metadata
+    ``{"help": "..."}`` is its line in ``opsbrief sources`` and in the JSON Schema.
+    """
+
+    #: What it can give: any of "metrics", "logs", "changes", "events", "readings", "deploys".
+    gives: ClassVar[frozenset[str]] = frozenset()
+
+    name: str
+    timeout: float = field(default=30.0, metadata={"help": "seconds this source may take in all"})
+    scope: Scope = field(default_factory=Scope, metadata={"internal": True})  # set by the pipeline, not in YAML
+
+    @abstractmethod
+    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
+        """Yield every item as soon as it is there, for every span of ``window.spans()``.
+
+        Yield a Gap when one piece is missing and go on; raise SourceError when the rest is lost.
+        What was yielded is kept in each case.
+        """
+
+    @property
+    def role(self) -> Role:
+        """Return whether changes seen here are of the infrastructure or of the application."""
+        return ""
+
+
+@runtime_checkable
+class DeployLog(Protocol):
+    """A source that also knows when something was deployed."""
+
+    def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
+        """Yield the deploys in [since, until], in any order; raise SourceError when it cannot be asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Credentials in the YAML: each secret a reference such as {env: NAME}."""
+
+    user: str = ""
+    password: Secret | None = None
+    bearer: Secret | None = None
+    api_key: Secret | None = None
+    headers: Mapping[str, Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """TLS in the YAML: ``tls: {ca_file: F, cert: F, key: F, insecure: true}``."""
+
+    ca_file: str = ""
+    cert: str = ""
+    key: str = ""
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web(Source):
+    """A source behind HTTP: the options every such source has, and the client they make."""
+
+    url: str = field(metadata={"help": "base URL, with its path prefix if it has one"})
+    auth: Login = field(default_factory=Login, metadata={"help": "credentials, by reference"})
+    tls: Trust = field(default_factory=Trust, metadata={"help": "CA file, client certificate"})
+    proxy: str = field(default="", metadata={"help": "proxy URL; the environment is not read"})
+    headers: Mapping[str, str] = field(default_factory=dict, metadata={"help": "more request headers"})
+
+    def client(self, deadline: Deadline, **options: int) -> "Client":
+        """Return the HTTP client for this source's base URL; use it in a ``with`` block."""
+        # Imported here: requests costs ten times an empty interpreter and --help needs none of it.
+        from opsbrief.transport.http import Auth, Client, Tls  # noqa: PLC0415
+
+        if urlsplit(self.url).scheme not in {"http", "https"}:
+            raise SourceError(
+                GapKind.REJECTED, f"the url of {self.name} is not http(s)", "it should look like https://host:port/path"
+            )
+        login = self.auth
+        auth = Auth(
+            user=login.user,
+            password=_open(login.password),
+            bearer=_open(login.bearer),
+            api_key=_open(login.api_key),
+            headers={key: value.reveal() for key, value in login.headers.items()},
+        )
+        tls = Tls(ca_file=self.tls.ca_file, cert=self.tls.cert, key=self.tls.key, insecure=self.tls.insecure)
+        return Client(self.url, deadline, auth=auth, tls=tls, proxy=self.proxy, headers=self.headers, **options)
+
+
+def _open(secret: Secret | None) -> str:
+    return secret.reveal() if secret else ""
