@@ -1,10 +1,11 @@
 """The brief as one value, before it becomes Markdown, HTML, text or JSON.
 
 All strings are plain text (already made safe by text.py); each renderer encodes them for its
-format. ``refs`` are evidence or finding ids and are shown as ``[E12]``.
+format. ``refs`` are evidence or finding ids and are shown as ``[E12]``. Names (of figures and of
+sections) are ours, never data, so that they may become file names and anchors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -29,13 +30,14 @@ class Line:
 
     label: str
     text: str
+    detail: str = ""  # said after the text and less loudly: the coverage of an alibi, the hint of a gap
     refs: tuple[str, ...] = ()
     tone: Tone = "plain"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scorecard:
-    """Labelled lines, aligned under each other."""
+    """Labelled lines, aligned under each other. A label equal to the one above is not repeated."""
 
     lines: tuple[Line, ...]
 
@@ -70,31 +72,58 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One graph; ``name`` is the stem of its PNG file and never comes from data."""
+    """One graph; ``name`` is the stem of its PNG file."""
 
     name: str
     chart: Chart
     caption: str
     alt: str  # states the finding, for those who do not see the graph
+    text: tuple[str, ...] = ()  # the same graph as lines of text: one sparkline a series
     refs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogBlock:
-    """Log lines as they were written, in a fixed-width face."""
+class Gallery:
+    """Small multiples: graphs on one time axis, to be looked at side by side."""
+
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One instant of a timeline."""
+
+    at: str  # as shown: "15:02:11", with the day when it is not the day above
+    text: str
+    refs: tuple[str, ...] = ()
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeline:
+    """Instants in order; ``cut`` says how many are not shown."""
+
+    entries: tuple[Entry, ...]
+    cut: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verbatim:
+    """Lines as they were written, in a fixed-width face: log lines, commands."""
 
     lines: tuple[str, ...]
     caption: str = ""
     refs: tuple[str, ...] = ()
 
 
-Block = Paragraph | Scorecard | Table | Figure | LogBlock
+Block = Paragraph | Scorecard | Table | Figure | Gallery | Timeline | Verbatim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """A heading and what stands under it; ``folded`` sections follow the first page."""
 
+    name: str
     heading: str  # empty on the first page's opening
     blocks: tuple[Block, ...]
     folded: bool = False
@@ -108,6 +137,7 @@ class Brief:
     subject: str  # mail subject, <= 120 characters
     pager: str  # the whole story in <= 160 characters
     headline: str
+    tone: Tone = "plain"  # of the headline
     sections: tuple[Section, ...]
     service: str
     start: datetime
@@ -116,3 +146,12 @@ class Brief:
     version: str
     collected_at: datetime
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    def figures(self) -> Iterator[Figure]:
+        """Yield every graph of the brief, the key one first."""
+        for section in self.sections:
+            for block in section.blocks:
+                if isinstance(block, Figure):
+                    yield block
+                elif isinstance(block, Gallery):
+                    yield from block.figures
