@@ -4,15 +4,19 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; ``--version`` alone is answered without importing it."""
+    """Run the command line; ``--version`` and ``--help`` alone are answered without importing click."""
     if sys.argv[1:] in (["--version"], ["-V"]):
         from opsbrief import __version__  # noqa: PLC0415 - the fast path is the point
 
         sys.stdout.write(f"opsbrief {__version__}\n")
-        return
-    from opsbrief.cli import main as run  # noqa: PLC0415 - same
+    elif sys.argv[1:] in ([], ["--help"], ["-h"]):
+        from opsbrief.cli import menu  # noqa: PLC0415 - same
 
-    run()
+        sys.stdout.write(menu.text())
+    else:
+        from opsbrief.cli.run import main as run  # noqa: PLC0415 - same
+
+        run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""The one door out: credentials leave the evidence before anything is written.
+
+First the configured secrets themselves, in every form they travel in (plain, URL-quoted, base64,
+JSON-escaped), then what looks like a credential by its surroundings. The value goes, its
+surroundings stay: ``password=[redacted:password]``. Nothing else is touched: hashes, UUIDs, addresses
+and hosts are evidence.
+
+Every pattern is bounded and starts at a literal, and a text is only searched when one of the
+literals occurs in it, so the cost grows with the length of the text and not faster.
+"""
+
+import base64
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import quote, quote_plus
+
+from opsbrief.model.evidence import Evidence, LogRecord, LogSample, Outcome, Series
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+V = TypeVar("V")
+
+_VALUE = r"(?P<v>[^\s\"'&,;<>\\]{4,512})"
+#: (rule, pattern); the group ``v`` is what is taken out.
+_RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "private-key",
+        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?P<v>.{1,8000}?)(?:-----END|\Z)", re.DOTALL),
+    ),
+    ("authorization", re.compile(r"(?i)\bauthorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:\w{1,12} )?" + _VALUE)),
+    ("bearer", re.compile(r"(?i)\bbearer\s{1,3}(?P<v>[A-Za-z0-9._~+/=-]{12,2000})")),
+    (
+        "password",
+        re.compile(
+            r"(?i)(?:password|passwd|passphrase|pwd|secret|secret[_-]?key|client[_-]?secret|api[_-]?key|apikey"
+            r"|access[_-]?key|access[_-]?token|auth[_-]?token|refresh[_-]?token|private[_-]?token|x-auth-token"
+            r"|session[_-]?id|sessionid|jsessionid|bindpw)"
+            r"(?:\\?[\"'])?\s{0,3}(?:=>|[:=])\s{0,3}(?:\\?[\"'])?" + _VALUE
+        ),
+    ),
+    ("url-password", re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,80}:(?P<v>[^\s/@\"']{1,200})@")),
+    ("url-token", re.compile(r"(?i)[?&](?:token|key|sig|signature|access_token)=" + _VALUE)),
+    ("cookie", re.compile(r"(?i)\b(?:set-)?cookie[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?P<v>[^\s\"'][^\n\"']{3,1000})")),
+    ("aws-key", re.compile(r"\b(?P<v>(?:AKIA|ASIA)[A-Z0-9]{16})\b")),
+    ("github-token", re.compile(r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{20,255})\b")),
+    ("gitlab-token", re.compile(r"\b(?P<v>glpat-[A-Za-z0-9_-]{18,80})")),
+    ("slack-token", re.compile(r"\b(?P<v>xox[abprs]-[A-Za-z0-9-]{10,120})")),
+    ("jwt", re.compile(r"\b(?P<v>eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{8,2000})")),
+    ("mysql-password", re.compile(r"\bmysql(?:dump|admin)? [^\n]{0,80}?-p(?P<v>[^\s\"']{4,80})")),
+    ("shadow-hash", re.compile(r"(?P<v>\$(?:1|2[aby]|5|6|y)\$[./A-Za-z0-9$=,]{20,200})")),
+)
+#: A text without any of these cannot match a rule.
+_TRIGGER = re.compile(
+    r"PRIVATE KEY|://[^\s/]{0,99}@|AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abprs]-|eyJ|mysql|\$[1256y]|\$2[aby]"
+    r"|(?i:authorization|bearer|passw|passphrase|pwd|secret|api[_-]?key|access[_-]?key|token|session|bindpw|cookie"
+    r"|[?&](?:key|sig))"
+)
+
+
+class Redactor:
+    """Takes credentials out of texts and counts what it took."""
+
+    def __init__(self, secrets: Iterable[str] = (), patterns: Mapping[str, str] | None = None) -> None:
+        """Take the configured secret values and the user's own patterns (rule name -> regular expression)."""
+        forms = sorted({form for secret in secrets if len(secret) >= 4 for form in _forms(secret)}, key=len)
+        # Longest first: a form may hold another one.
+        self._exact = re.compile("|".join(re.escape(form) for form in reversed(forms))) if forms else None
+        self._own = tuple((name, re.compile(pattern)) for name, pattern in (patterns or {}).items())
+        self.counts: Counter[str] = Counter()
+
+    def text(self, text: str) -> str:
+        """Return ``text`` without credentials."""
+        if self._exact is not None:
+            text, count = self._exact.subn("[redacted:credential]", text)
+            self._count("credential", count)
+        for name, pattern in self._own:
+            text, count = pattern.subn(f"[redacted:{name}]", text)
+            self._count(name, count)
+        if _TRIGGER.search(text):
+            for name, pattern in _RULES:
+                text, count = pattern.subn(lambda match, rule=name: _blank(match, rule), text)
+                self._count(name, count)
+        return text
+
+    def _count(self, rule: str, count: int) -> None:
+        if count:
+            self.counts[rule] += count
+
+    def value(self, value: V) -> V:
+        """Return ``value`` with every string in it redacted; values without any are returned as they are."""
+        return cast("V", self._value(value))
+
+    def _value(self, value: Any) -> Any:  # noqa: ANN401 - walks values of every type
+        if isinstance(value, str):
+            return self.text(value) if value else value
+        if isinstance(value, tuple):
+            done = tuple(self._value(item) for item in value)
+            return done if any(new is not old for new, old in zip(done, value, strict=True)) else value
+        if isinstance(value, Mapping):
+            return {self._value(key): self._value(item) for key, item in value.items()}
+        if isinstance(value, LogSample):
+            return self._sample(value)
+        if is_dataclass(value) and not isinstance(value, type):
+            return self._record(value)
+        return value
+
+    def _record(self, value: "DataclassInstance") -> "DataclassInstance":
+        changed = {}
+        for field in fields(value):
+            if isinstance(value, Series) and field.name == "values":
+                continue
+            old = getattr(value, field.name)
+            new = self._value(old)
+            if new is not old and new != old:
+                changed[field.name] = new
+        return replace(value, **changed) if changed else value
+
+    def _sample(self, sample: LogSample) -> LogSample:
+        """Redact a sample; its thousands of records only when anything in all of them looks like a credential."""
+        rest = cast("LogSample", self._record(replace(sample, records=())))
+        return replace(rest, records=tuple(self._records(sample.records)))
+
+    def _records(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
+        whole = "\n".join([record.body for record in records])
+        plain = not any(record.attributes or record.resource for record in records)
+        quiet = not _TRIGGER.search(whole) and (self._exact is None or not self._exact.search(whole))
+        if quiet and plain and not self._own:
+            return records
+        return [cast("LogRecord", self._record(record)) for record in records]
+
+
+def redact(evidence: Evidence, secrets: Iterable[str] = (), patterns: Mapping[str, str] | None = None) -> Evidence:
+    """Return the evidence without credentials, and with the count of what was taken out, by rule."""
+    redactor = Redactor(secrets, patterns)
+    outcomes: tuple[Outcome, ...] = redactor.value(evidence.outcomes)
+    window = redactor.value(evidence.window)
+    return replace(evidence, outcomes=outcomes, window=window, redactions=dict(sorted(redactor.counts.items())))
+
+
+def _blank(match: re.Match[str], rule: str) -> str:
+    start, end = match.span("v")
+    if match.group("v").startswith("[redacted:"):
+        return match.group()
+    base = match.start()
+    whole = match.group()
+    return f"{whole[: start - base]}[redacted:{rule}]{whole[end - base :]}"
+
+
+def _forms(secret: str) -> set[str]:
+    """Return the ways a secret is written on its journey."""
+    raw = secret.encode()
+    padded = {base64.b64encode(raw).decode(), base64.urlsafe_b64encode(raw).decode()}
+    return {
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        *padded,
+        *(form.rstrip("=") for form in padded),
+    }
