@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from opsbrief.errors import GapKind
 from opsbrief.model.scope import Scope
-from opsbrief.model.window import Window
+from opsbrief.model.window import TimeKind, Window
 
 Role = Literal["infrastructure", "application", ""]
 
@@ -132,6 +132,9 @@ class Change:
     hosts: tuple[str, ...] = ()
     branch: str = ""
     author: str = ""  # stays in the evidence; on the page only with --people
+    authored_at: datetime | None = None  # when the work was first written; ``at`` is when it was committed
+    landed: bool = True  # False: dated in the window, but not yet on the branch when the window ended
+    time_kind: TimeKind | None = None  # of a tag or deploy: which instant ``at`` really is
     origin: Origin
     id: str = ""
 
