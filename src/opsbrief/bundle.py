@@ -94,6 +94,21 @@ def write(parent: Path, folder: str, content: Sequence[Artifact], forbidden: Seq
         ) from error
 
 
+def extract(folder: Path, content: Iterable[Artifact]) -> Iterator[Path]:
+    """Write single files into ``folder``, each whole or not at all; yield where each one is."""
+    for artifact in content:
+        path = folder / artifact.name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f".{path.name}.{os.getpid()}")
+            draft.unlink(missing_ok=True)
+            _put(draft, artifact.data)
+            draft.replace(path)
+        except OSError as error:
+            raise BundleError(f"{path} cannot be written: {error.strerror or error}") from error
+        yield path
+
+
 def read(path: Path) -> Evidence:
     """Read the evidence back. Raises BundleError when it is no bundle, broken, or of a newer format."""
     try:

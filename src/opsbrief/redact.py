@@ -15,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote, quote_plus
 
@@ -83,7 +84,7 @@ class Redactor:
             self._count(name, count)
         if _TRIGGER.search(text):
             for name, pattern in _RULES:
-                text, count = pattern.subn(lambda match, rule=name: _blank(match, rule), text)
+                text, count = pattern.subn(partial(_blank, rule=name), text)
                 self._count(name, count)
         return text
 

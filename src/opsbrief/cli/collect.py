@@ -1,0 +1,105 @@
+"""``opsbrief collect``: the main job."""
+
+import json
+from pathlib import Path
+
+import click
+
+from opsbrief import pipeline
+from opsbrief.cli import options
+from opsbrief.cli.progress import progress
+from opsbrief.cli.settings import Settings
+from opsbrief.config import Config
+from opsbrief.model.window import Window
+from opsbrief.resolve import explain
+
+
+@click.command(
+    epilog=f"""\b
+Examples:
+  opsbrief collect --since deploy
+  opsbrief collect shop --since deploy --format html -o /var/www/briefs
+  opsbrief collect --since 'friday 15:00' --until 'friday 18:00' --json
+
+{options.TIMES}
+
+Exit codes: 0 written, every source answered; 1 failed; 2 usage or configuration;
+3 written with gaps; 4 no deploy found for --since deploy; 6 the condition of --fail-on holds."""
+)
+@options.service
+@options.window
+@options.sources
+@click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json. Default: html,md,txt.")
+@click.option("--out", "-o", type=click.Path(file_okay=False), metavar="DIR", help="Folder for the bundle.")
+@click.option("--people", is_flag=True, help="Name the authors of commits; without it no person is named.")
+@click.option("--dry-run", "-n", is_flag=True, help="Resolve the window, say what would be asked, and stop.")
+@click.option("--fail-on", type=click.Choice(["changed", "gaps"]), help="End with exit code 6 when this is so.")
+@options.as_json
+@click.pass_obj
+def command(settings: Settings, *, dry_run: bool, fail_on: str | None, as_json: bool, **given: object) -> int:
+    """Gather the evidence since an instant and write the brief."""
+    config = settings.load()
+    order = options.order(**given)
+    if dry_run:
+        return _rehearse(settings, config, order)
+    with progress(settings) as listen:
+        result = pipeline.collect(config, order, listen=listen, tell=lambda found: _tell(settings, found))
+    code = 6 if fail_on and _holds(result, fail_on) else result.exit_code
+    _report(settings, result, code, as_json=as_json)
+    return code
+
+
+def _tell(settings: Settings, found: Window) -> None:
+    for line in explain(found):
+        settings.say(line)
+
+
+def _rehearse(settings: Settings, config: Config, order: pipeline.Order) -> int:
+    """Say what a run would ask; only the deploy logs are really asked."""
+    _tell(settings, pipeline.window(config, order))
+    service = config.service(order.service)
+    for kind, source in config.active(service, order.only, order.skip):
+        click.echo(f"would ask {source.name} ({kind}) within {source.timeout:g} s")
+    return 0
+
+
+def _holds(result: pipeline.Result, condition: str) -> bool:
+    if condition == "gaps":
+        return result.exit_code == 3
+    return any(finding.code == "shift" and finding.verdict == "changed" for finding in result.findings)
+
+
+def _report(settings: Settings, result: pipeline.Result, code: int, *, as_json: bool) -> None:
+    if as_json:
+        from opsbrief.render import data  # noqa: PLC0415 - only for --json
+
+        click.echo(
+            json.dumps(
+                data.collected(
+                    result.evidence,
+                    result.findings,
+                    result.brief,
+                    result.bundle,
+                    [artifact.name for artifact in result.artifacts],
+                    code,
+                ),
+                ensure_ascii=False,
+                indent=1,
+            )
+        )
+        return
+    for gap in result.evidence.gaps:
+        settings.say(f"gap: {gap.source}: {gap.what}: {gap.detail}" + (f" ({gap.hint})" if gap.hint else ""))
+    if result.interrupted:
+        settings.say("interrupted: this is the brief of what was there")
+    settings.say(result.brief.pager)
+    click.echo(_product(result))
+
+
+def _product(result: pipeline.Result) -> Path:
+    """Return what a person opens next: the page if there is one, else the bundle."""
+    names = [artifact.name for artifact in result.artifacts]
+    for name in ("brief.html", "brief.md", "brief.txt"):
+        if name in names:
+            return result.bundle / name
+    return result.bundle

@@ -1,0 +1,191 @@
+"""The walk on one page: configuration to window to evidence to findings to brief to files.
+
+Everything after ``bundle`` is pure: ``again`` makes the same brief from a bundle, offline, next year.
+"""
+
+import importlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsbrief import bundle
+from opsbrief.collect import Listener
+from opsbrief.collect import collect as ask_sources
+from opsbrief.errors import ConfigError, Problem
+from opsbrief.model.artifact import Artifact
+from opsbrief.redact import redact
+from opsbrief.resolve import Ask, resolve
+
+if TYPE_CHECKING:
+    from opsbrief.config import Config
+    from opsbrief.model.brief import Brief
+    from opsbrief.model.evidence import Evidence
+    from opsbrief.model.finding import Finding
+    from opsbrief.model.window import Window
+
+FORMATS = ("html", "md", "txt", "json")
+_DRAWN = ("md",)  # formats that refer to PNG files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a person asked for on the command line; empty fields mean the configuration's defaults."""
+
+    service: str | None = None
+    since: str
+    until: str = "now"
+    baseline: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ("html", "md", "txt")
+    out: Path | None = None
+    timeout: float | None = None
+    people: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A finished run."""
+
+    bundle: Path
+    evidence: "Evidence"
+    findings: tuple["Finding", ...]
+    brief: "Brief"
+    artifacts: tuple[Artifact, ...]
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 when every source answered whole, 3 when the brief has gaps."""
+        return 3 if self.evidence.gaps or not self.evidence.outcomes else 0
+
+
+def window(config: "Config", order: Order, *, now: datetime | None = None, listen: Listener | None = None) -> "Window":
+    """Resolve ``order.since`` and ``order.until``, asking the deploy logs where that is needed."""
+    service = config.service(order.service)
+    ask = Ask(
+        since=order.since,
+        until=order.until,
+        baseline=order.baseline or config.defaults.baseline,
+        zone=config.timezone,
+        timeout=order.timeout or config.defaults.timeout,
+    )
+    return resolve(ask, config.deploy_logs(service), now=now or datetime.now(UTC), listen=listen)
+
+
+def gather(
+    config: "Config",
+    order: Order,
+    *,
+    now: datetime | None = None,
+    listen: Listener | None = None,
+    tell: Callable[["Window"], None] | None = None,
+) -> tuple["Evidence", bool]:
+    """Resolve the window, ask the sources, redact; return the evidence and whether Ctrl-C cut it short."""
+    found = window(config, order, now=now, listen=listen)
+    if tell:
+        tell(found)
+    service = config.service(order.service)
+    sources = config.active(service, order.only, order.skip)
+    if order.timeout:
+        sources = [(kind, replace(source, timeout=order.timeout)) for kind, source in sources]
+    evidence, interrupted = ask_sources(sources, found, service.scope, listen=listen)
+    return redact(evidence, config.secrets(), config.redact.patterns), interrupted
+
+
+def collect(
+    config: "Config",
+    order: Order,
+    *,
+    now: datetime | None = None,
+    listen: Listener | None = None,
+    tell: Callable[["Window"], None] | None = None,
+) -> Result:
+    """Do the main job: everything from the question to a bundle on disk."""
+    _known(order.formats)
+    if set(order.formats) & set(_DRAWN):
+        # matplotlib takes half a second to import: let it load while the network is waited for.
+        threading.Thread(target=importlib.import_module, args=("opsbrief.render.png",), daemon=True).start()
+    evidence, interrupted = gather(config, order, now=now, listen=listen, tell=tell)
+    findings, brief, artifacts = again(evidence, order.formats, people=order.people)
+    parent = order.out or Path(config.defaults.out)
+    path = bundle.write(
+        parent,
+        bundle.name(evidence.scope.service, evidence.collected_at),
+        bundle.files(evidence, artifacts),
+        config.secrets(),
+    )
+    return Result(
+        bundle=path, evidence=evidence, findings=findings, brief=brief, artifacts=artifacts, interrupted=interrupted
+    )
+
+
+def again(
+    evidence: "Evidence", formats: Sequence[str], *, people: bool = False
+) -> tuple[tuple["Finding", ...], "Brief", tuple[Artifact, ...]]:
+    """Analyse, compose and render evidence: pure, the same bytes each time."""
+    from opsbrief.analysis import analyse  # noqa: PLC0415 - numpy is not for --help
+    from opsbrief.compose import compose  # noqa: PLC0415 - same
+
+    findings = analyse(evidence)
+    brief = compose(evidence, findings, people=people)
+    return findings, brief, tuple(_render(evidence, findings, brief, formats))
+
+
+def _known(formats: Sequence[str]) -> None:
+    wrong = [name for name in formats if name not in FORMATS]
+    if wrong:
+        raise ConfigError(Problem("--format", "", f"there is no format {wrong[0]!r}", f"known: {', '.join(FORMATS)}"))
+
+
+def _render(
+    evidence: "Evidence", findings: Sequence["Finding"], brief: "Brief", formats: Sequence[str]
+) -> Iterator[Artifact]:
+    from opsbrief.render import data  # noqa: PLC0415 - each renderer is loaded when it is wanted
+
+    yield Artifact("findings.json", "application/json", data.findings(evidence, findings, brief))
+    images: dict[str, str] = {}
+    if set(formats) & set(_DRAWN):
+        for artifact, figure in _images(brief):
+            images[figure] = artifact.name
+            yield artifact
+    for name in formats:
+        if name in _WRITERS:
+            file, media_type, write = _WRITERS[name]
+            yield Artifact(file, media_type, write(brief, images).encode())
+
+
+def _images(brief: "Brief") -> Iterator[tuple[Artifact, str]]:
+    from opsbrief.render import png  # noqa: PLC0415 - the only one that loads matplotlib
+
+    for figure in brief.figures():
+        yield Artifact(f"graphs/{figure.name}.png", "image/png", png.draw(figure.chart)), figure.name
+
+
+def _html(brief: "Brief", _images: Mapping[str, str]) -> str:
+    from opsbrief.render import html, svg  # noqa: PLC0415 - see _render
+
+    drawings = {figure.name: svg.draw(figure.chart, figure.name) for figure in brief.figures()}
+    return html.render(brief, drawings, svg.CSS)
+
+
+def _markdown(brief: "Brief", images: Mapping[str, str]) -> str:
+    from opsbrief.render import markdown  # noqa: PLC0415 - see _render
+
+    return markdown.render(brief, images)
+
+
+def _text(brief: "Brief", _images: Mapping[str, str]) -> str:
+    from opsbrief.render import text  # noqa: PLC0415 - see _render
+
+    return text.render(brief)
+
+
+_WRITERS: dict[str, tuple[str, str, Callable[["Brief", Mapping[str, str]], str]]] = {
+    "html": ("brief.html", "text/html", _html),
+    "md": ("brief.md", "text/markdown", _markdown),
+    "txt": ("brief.txt", "text/plain", _text),
+}
