@@ -23,14 +23,17 @@ class Source(ABC):
     """One configured system. Its fields are its options in the YAML; it holds no connection.
 
     A field's annotation is its type check, its default makes it optional, and its metadata
-    ``{"help": "..."}`` is its line in ``opsbrief sources`` and in the JSON Schema.
+    ``{"help": "..."}`` is its line in ``opsbrief sources`` and in the JSON Schema; ``config.check``
+    lists what else metadata may say (paths, durations, host patterns).
     """
 
     #: What it can give: any of "metrics", "logs", "changes", "events", "readings", "deploys".
     gives: ClassVar[frozenset[str]] = frozenset()
 
-    name: str
-    timeout: float = field(default=30.0, metadata={"help": "seconds this source may take in all"})
+    name: str = field(metadata={"internal": True})  # the key it stands under in the YAML
+    timeout: float = field(
+        default=30.0, metadata={"help": "time this source may take in all, e.g. 20s", "duration": True}
+    )
     scope: Scope = field(default_factory=Scope, metadata={"internal": True})  # set by the pipeline, not in YAML
 
     @abstractmethod
@@ -55,25 +58,35 @@ class DeployLog(Protocol):
         """Yield the deploys in [since, until], in any order; raise SourceError when it cannot be asked."""
 
 
+@runtime_checkable
+class RefLog(Protocol):
+    """A source that can look up one tag or commit, however old (``--since tag:v2.14.0``)."""
+
+    def instant(self, kind: str, ref: str, deadline: Deadline) -> Deploy | None:
+        """Return the moment of a "tag" or "commit", None when there is none; raise SourceError when it cannot tell."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """Credentials in the YAML: each secret a reference such as {env: NAME}."""
+    """Credentials in the YAML: each secret a reference such as {env: NAME}; {netrc: HOST} gives both."""
 
-    user: str = ""
-    password: Secret | None = None
-    bearer: Secret | None = None
-    api_key: Secret | None = None
-    headers: Mapping[str, Secret] = field(default_factory=dict)
+    user: str | Secret = field(default="", metadata={"help": "user name; may be a reference too"})
+    password: Secret | None = field(default=None, metadata={"help": "password, by reference"})
+    bearer: Secret | None = field(default=None, metadata={"help": "bearer token, by reference"})
+    api_key: Secret | None = field(default=None, metadata={"help": "Elasticsearch API key, by reference"})
+    headers: Mapping[str, Secret] = field(
+        default_factory=dict, metadata={"help": "secret request headers, each by reference"}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trust:
     """TLS in the YAML: ``tls: {ca_file: F, cert: F, key: F, insecure: true}``."""
 
-    ca_file: str = ""
-    cert: str = ""
-    key: str = ""
-    insecure: bool = False
+    ca_file: str = field(default="", metadata={"help": "CA certificates to believe", "path": True})
+    cert: str = field(default="", metadata={"help": "client certificate", "path": True})
+    key: str = field(default="", metadata={"help": "its key", "path": True})
+    insecure: bool = field(default=False, metadata={"help": "believe anybody; better: ca_file"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +110,7 @@ class Web(Source):
             )
         login = self.auth
         auth = Auth(
-            user=login.user,
+            user=_open(login.user),
             password=_open(login.password),
             bearer=_open(login.bearer),
             api_key=_open(login.api_key),
@@ -107,5 +120,5 @@ class Web(Source):
         return Client(self.url, deadline, auth=auth, tls=tls, proxy=self.proxy, headers=self.headers, **options)
 
 
-def _open(secret: Secret | None) -> str:
-    return secret.reveal() if secret else ""
+def _open(secret: Secret | str | None) -> str:
+    return secret.reveal() if isinstance(secret, Secret) else secret or ""
