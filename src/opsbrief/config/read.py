@@ -1,0 +1,404 @@
+"""Find the files, lay them over each other, build the configuration; every mistake at once."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from opsbrief import sources as catalogue
+from opsbrief.errors import ConfigError, OpsbriefError, Problem
+from opsbrief.model.scope import Scope
+from opsbrief.settings import Defaults, Deliver, Redact
+from opsbrief.source import DeployLog, Source
+from opsbrief.text import line
+
+from opsbrief.config.check import BUILT_IN, WRONG, Checker, suggest
+from opsbrief.config.tree import BrokenError, File, Items, Keys, Mark, Node, Table, Text, kind, read
+from opsbrief.config.values import Config, Service, ServiceOptions, Sourced
+
+T = TypeVar("T")
+
+NAME = "opsbrief.yaml"
+SECTIONS = ("version", "timezone", "defaults", "sources", "deploys", "services", "redact", "deliver")
+BY_NAME = frozenset({"sources", "services"})  # an entry replaces the one below it whole
+#: environment variable -> section, option
+VARIABLES = {
+    "OPSBRIEF_TIMEZONE": ("timezone", ""),
+    "OPSBRIEF_BASELINE": ("defaults", "baseline"),
+    "OPSBRIEF_BEFORE": ("defaults", "before"),
+    "OPSBRIEF_TIMEOUT": ("defaults", "timeout"),
+    "OPSBRIEF_OUT": ("defaults", "out"),
+}
+_NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def load(files: Sequence[Path] | None, env: Mapping[str, str], cwd: Path | None = None) -> Config:
+    """Read the configuration: the environment over ./opsbrief.yaml over the user's file over built-in values.
+
+    ``files`` (or OPSBRIEF_CONFIG) replaces the search; later ones lie over earlier ones. Without any file
+    the built-in values hold. Raises ConfigError with every mistake found.
+    """
+    found, searched = _find(files, env, cwd or Path.cwd())
+    checker = Checker(env)
+    trees = [tree for file in found if (tree := _tree(file, checker, required=files is not None)) is not None]
+    if checker.problems and not trees:
+        raise ConfigError(*checker.problems)
+    root = _overlay([_environment(env), *trees])
+    config = _Reader(checker, root, env).config()
+    if not files and "OPSBRIEF_CONFIG" not in env:
+        _trust(checker, Path(cwd or Path.cwd()) / NAME)
+    _guard(checker)
+    if checker.problems:
+        raise ConfigError(*sorted(checker.problems, key=_order))
+    return replace(
+        config,
+        files=tuple(tree.mark.file.path for tree in trees if tree.mark.file.path),
+        searched=searched,
+        settings=tuple(checker.settings),
+        references=tuple(checker.secrets),
+    )
+
+
+def user_file(env: Mapping[str, str]) -> Path:
+    """Return where the user's own configuration lies."""
+    if folder := env.get("XDG_CONFIG_HOME"):
+        return Path(folder) / "opsbrief" / "config.yaml"
+    # Imported here: it is only needed where XDG_CONFIG_HOME is not set, and --help needs neither.
+    from platformdirs import user_config_path  # noqa: PLC0415
+
+    return user_config_path("opsbrief") / "config.yaml"
+
+
+def _find(files: Sequence[Path] | None, env: Mapping[str, str], cwd: Path) -> tuple[list[File], tuple[Path, ...]]:
+    """Return the files to read, the strongest first, and where was looked."""
+    if files is None and env.get("OPSBRIEF_CONFIG"):
+        files = [Path(env["OPSBRIEF_CONFIG"])]
+    if files is not None:
+        paths = [(str(path), cwd / path.expanduser()) for path in reversed(files)]
+        return [File(name, path) for name, path in paths], tuple(path for _, path in paths)
+    user = user_file(env)
+    searched = [(NAME, cwd / NAME), (_home(user), user)]
+    return [File(name, path) for name, path in searched if path.is_file()], tuple(path for _, path in searched)
+
+
+def _home(path: Path) -> str:
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
+def _tree(file: File, checker: Checker, *, required: bool) -> Table | None:
+    try:
+        tree, problems = read(file)
+    except BrokenError as error:
+        checker.problems.append(error.problem)
+        return None
+    except OSError as error:
+        hint = "--config names it" if required else ""
+        checker.problems.append(Problem(file.name, "", f"cannot be read: {error.strerror}", hint))
+        return None
+    checker.problems += problems
+    return tree
+
+
+def _environment(env: Mapping[str, str]) -> Table:
+    """Return the OPSBRIEF_* variables as one more file, each value marked with its variable."""
+    sections: dict[str, tuple[Mark, Node]] = {}
+    for variable, (section, option) in VARIABLES.items():
+        if not (text := env.get(variable)):
+            continue
+        mark = Mark(File(variable))
+        value: Node = Text(mark, text)
+        if option == "baseline":
+            value = Items(mark, tuple(Text(mark, part.strip()) for part in text.split(",")))
+        if option:
+            before = sections.get(section, (mark, Table(mark)))[1]
+            entries = dict(before.entries) if isinstance(before, Table) else {}
+            value = Table(mark, {**entries, option: (mark, value)})
+        sections[section] = (mark, value)
+    return Table(Mark(File("environment")), sections)
+
+
+def _overlay(trees: Sequence[Table]) -> Table:
+    """Lay trees over each other, the strongest first.
+
+    A source or service is taken whole from one file: mixing a URL from one with the credentials
+    of another would send them to the wrong server. Patterns to redact add up.
+    """
+    merged: dict[str, tuple[Mark, Node]] = {}
+    for tree in reversed(trees):
+        for key, (mark, upper) in tree.entries.items():
+            lower = merged[key][1] if key in merged else None
+            merged[key] = (mark, _lay(key, upper, lower))
+    ordered = {key: merged[key] for tree in trees for key in tree.entries}
+    return Table(next((tree.mark for tree in trees if tree.mark.line), trees[0].mark), ordered)
+
+
+def _lay(key: str, upper: Node, lower: Node | None) -> Node:
+    if not isinstance(upper, Table) or not isinstance(lower, Table) or key not in {*BY_NAME, "defaults", "redact"}:
+        return upper
+    entries = {**lower.entries, **upper.entries}
+    if key == "redact" and "patterns" in upper.entries and "patterns" in lower.entries:
+        mark, above = upper.entries["patterns"]
+        below = lower.entries["patterns"][1]
+        if isinstance(above, Items) and isinstance(below, Items):
+            entries["patterns"] = (mark, Items(above.mark, (*below.items, *above.items)))
+    return Table(upper.mark, entries)
+
+
+class _Reader:
+    """Builds each section of the laid-over tree."""
+
+    def __init__(self, checker: Checker, root: Table, env: Mapping[str, str]) -> None:
+        self.check = checker
+        self.root = root
+        self._env = env
+
+    def config(self) -> Config:
+        for key, (mark, _) in self.root.entries.items():
+            if key not in SECTIONS:
+                self.check.wrong(mark, (), f"unknown option {line(key, 80)!r}", suggest(key, SECTIONS, "options"))
+        self._version()
+        zone = self._timezone()
+        defaults = self._section("defaults", Defaults)
+        sources = self._sources(defaults)
+        deploys = self._deploys(sources)
+        config = Config(
+            timezone=zone,
+            defaults=defaults,
+            sources=sources,
+            deploys=deploys,
+            services=self._services(sources, deploys),
+            redact=self._section("redact", Redact),
+            deliver=self._section("deliver", Deliver),
+        )
+        if not self.check.problems and sources and not deploys and "deploys" not in self.root.entries:
+            self.check.note(("deploys",), [], BUILT_IN)
+        return config
+
+    def _node(self, key: str) -> Node:
+        mark = self.root.mark
+        node = self.root.entries.get(key, (mark, Table(mark)))[1]
+        return Table(node.mark) if isinstance(node, Text) and node.empty else node
+
+    def _table(self, key: str) -> Table:
+        node = self._node(key)
+        if isinstance(node, Table):
+            return node
+        self.check.wrong(node.mark, (key,), f"must be a mapping of names, not {kind(node)}", "write NAME: {…}")
+        return Table(node.mark)
+
+    def _version(self) -> None:
+        node = self.root.entries.get("version", (None, None))[1]
+        if node is None:
+            self.check.note(("version",), 1, BUILT_IN)
+        elif self.check.value(Literal[1], node, ("version",)) is WRONG:
+            self.check.wrong(node.mark, ("version",), "this opsbrief reads version 1")
+
+    def _timezone(self) -> str:
+        node = self.root.entries.get("timezone", (None, None))[1]
+        if node is None:
+            zone, where = _system_zone(self._env)
+            self.check.note(("timezone",), zone, where)
+            return zone
+        name = self.check.value(str, node, ("timezone",))
+        if not isinstance(name, str):
+            return "UTC"
+        try:
+            return ZoneInfo(name).key
+        except (KeyError, ValueError, OSError):
+            from zoneinfo import available_timezones  # noqa: PLC0415 - reads 600 files; only for a mistake
+
+            near = suggest(name, sorted(available_timezones())).partition(" known:")[0]
+            hint = near if near.startswith("did") else "e.g. Europe/Berlin or UTC"
+            self.check.wrong(node.mark, ("timezone",), f"there is no time zone {line(name, 60)!r}", hint)
+            return "UTC"
+
+    def _section(self, key: str, cls: type[T]) -> T:
+        return self.check.build(cls, self._node(key), (key,)) or _bare(cls)
+
+    def _sources(self, defaults: Defaults) -> dict[str, Sourced]:
+        where = next((s.where for s in self.check.settings if s.path == ("defaults", "timeout")), "")
+        fallback = {"timeout": (defaults.timeout, f"defaults.timeout, {where}")} if defaults.timeout else {}
+        made: dict[str, Sourced] = {}
+        for name, (mark, node) in self._table("sources").entries.items():
+            path = ("sources", name)
+            if not self._named(name, mark, path) or (cls := self._kind(node, path)) is None:
+                continue
+            source = self.check.build(cls[1], node, path, given={"name": name}, fallback=fallback, also=("type",))
+            if source is not None:
+                made[name] = (cls[0], source)
+        return made
+
+    def _named(self, name: str, mark: Mark, path: Keys) -> bool:
+        if _NAMES.fullmatch(name):
+            return True
+        self.check.wrong(
+            mark, path[:1], f"{line(name, 40)!r} is no name", "letters, digits, '.', '_' and '-'; 64 at most"
+        )
+        return False
+
+    def _kind(self, node: Node, path: Keys) -> tuple[str, type[Source]] | None:
+        known = catalogue.kinds()
+        if not isinstance(node, Table):
+            self.check.wrong(node.mark, path, f"must be a mapping, not {kind(node)}", "write {type: TYPE, …}")
+            return None
+        mark, value = node.entries.get("type", (node.mark, None))
+        if value is None:
+            self.check.wrong(mark, path, "'type' is missing", f"one of {', '.join(known)}")
+            return None
+        name = self.check.value(str, value, (*path, "type"))
+        if not isinstance(name, str):
+            return None
+        if name not in known:
+            self.check.wrong(value.mark, (*path, "type"), f"there is no type {line(name, 60)!r}", suggest(name, known))
+            return None
+        try:
+            return name, catalogue.load(name)
+        except (ImportError, OpsbriefError) as error:
+            self.check.wrong(value.mark, (*path, "type"), f"the type {name!r} cannot be loaded: {line(str(error))}")
+            return None
+
+    def _deploys(self, sources: Mapping[str, Sourced]) -> tuple[Sourced, ...]:
+        node = self.root.entries.get("deploys", (None, None))[1]
+        if node is None or (isinstance(node, Text) and node.empty):
+            # Tags of an infrastructure repository are no releases of the application.
+            logs = [
+                (kind, source)
+                for kind, source in sources.values()
+                if "deploys" in source.gives and isinstance(source, DeployLog) and source.role != "infrastructure"
+            ]
+            for index, (_, source) in enumerate(logs):
+                self.check.note(("deploys", index), source.name, f"{BUILT_IN}: every source that knows deploys")
+            return tuple(logs)
+        if not isinstance(node, Items):
+            self.check.wrong(node.mark, ("deploys",), f"must be a list, not {kind(node)}", "write [NAME, …]")
+            return ()
+        return tuple(self._deploy_items(node, sources))
+
+    def _deploy_items(self, node: Items, sources: Mapping[str, Sourced]) -> Iterator[Sourced]:
+        for index, item in enumerate(node.items):
+            path: Keys = ("deploys", index)
+            name: Any = item
+            if isinstance(item, Table):
+                if "source" not in item.entries:
+                    self.check.wrong(item.mark, path, "'source' is missing", "write {source: NAME, …}")
+                    continue
+                name, path = item.entries["source"][1], (*path, "source")
+            chosen = self._chosen(name, path, sources)
+            if chosen is None:
+                continue
+            if not isinstance(item, Table):
+                yield chosen
+                continue
+            kind_, source = chosen
+            changed = self.check.fields(type(source), item, path[:2], also=("source",))
+            try:
+                yield kind_, replace(source, **(changed or {}))
+            except (ValueError, OpsbriefError) as error:
+                self.check.wrong(item.mark, path[:2], line(str(error)))
+
+    def _chosen(self, node: Node, path: Keys, sources: Mapping[str, Sourced]) -> Sourced | None:
+        name = self.check.value(str, node, path)
+        if not isinstance(name, str):
+            return None
+        if name not in self._table("sources").entries:
+            known = [key for key, (_, source) in sources.items() if "deploys" in source.gives]
+            self.check.wrong(node.mark, path, f"there is no source {line(name, 60)!r}", suggest(name, known))
+            return None
+        if name not in sources:
+            return None  # its own problems are noted
+        kind_, source = sources[name]
+        if not isinstance(source, DeployLog):
+            self.check.wrong(node.mark, path, f"{name!r} ({kind_}) knows no deploys")
+            return None
+        return kind_, source
+
+    def _services(self, sources: Mapping[str, Sourced], deploys: Sequence[Sourced]) -> dict[str, Service]:
+        made: dict[str, Service] = {}
+        for name, (mark, node) in self._table("services").entries.items():
+            path = ("services", name)
+            if not self._named(name, mark, path):
+                continue
+            found = self.check.build(ServiceOptions, node, path)
+            if not found:
+                continue
+            self._named_sources(node, path, "sources", found.sources, tuple(sources))
+            self._named_sources(node, path, "deploys", found.deploys, tuple({s.name for _, s in deploys}))
+            for part in ("metrics", "logs"):
+                asked = tuple(item.source for item in getattr(found, part) if item.source)
+                self._named_sources(node, path, part, asked, tuple(sources))
+            scope = Scope(
+                service=name,
+                hosts=found.hosts,
+                metrics=found.metrics,
+                logs=found.logs,
+                infrastructure=found.infrastructure,
+            )
+            made[name] = Service(scope=scope, sources=found.sources, deploys=found.deploys)
+        return made
+
+    def _named_sources(self, node: Node, path: Keys, key: str, names: Sequence[str], known: Sequence[str]) -> None:
+        written = self._table("sources").entries
+        for name in names:
+            if name not in known and (key == "deploys" or name not in written):
+                mark = node.entries[key][1].mark if isinstance(node, Table) else node.mark
+                what = "deploy log" if key == "deploys" else "source"
+                self.check.wrong(mark, (*path, key), f"there is no {what} {line(name, 60)!r}", suggest(name, known))
+
+
+def _bare(cls: type[T]) -> T:
+    """Return the built-in values of a section whose own are wrong; the error is on its way."""
+    return cls(**{f.name: f.default for f in fields(cls) if f.default is not MISSING})  # type: ignore[arg-type]  # any dataclass
+
+
+def _system_zone(env: Mapping[str, str]) -> tuple[str, str]:
+    """Return the machine's time zone and where that is written."""
+    candidates = [(env.get("TZ", "").removeprefix(":"), "TZ")]
+    link = os.path.realpath("/etc/localtime")
+    candidates.append((link.partition("/zoneinfo/")[2], "/etc/localtime"))
+    for name, where in candidates:
+        try:
+            if name:
+                return ZoneInfo(name).key, where
+        except (KeyError, ValueError, OSError):
+            continue
+    return "UTC", BUILT_IN
+
+
+def _trust(checker: Checker, project: Path) -> None:
+    """Refuse a file found by search that is somebody else's and asks for secrets.
+
+    Whoever leaves an opsbrief.yaml in a shared folder must not learn the secrets of whoever works there.
+    """
+    for mark, _ in checker.references:
+        if mark.file.path == project and (owner := project.stat().st_uid) not in (os.geteuid(), 0):
+            checker.wrong(
+                mark,
+                (),
+                f"{mark.file.name} belongs to somebody else (uid {owner}) and asks for secrets",
+                f"if you trust it: opsbrief --config ./{mark.file.name}",
+            )
+            return
+
+
+def _guard(checker: Checker) -> None:
+    """Refuse commands from a file that others can write."""
+    for mark, found in checker.references:
+        path = mark.file.path
+        if found.way == "command" and path and stat.S_IMODE(path.stat().st_mode) & 0o022:
+            checker.wrong(
+                mark,
+                (),
+                f"others can write {mark.file.name}, and it names a command to run",
+                f"chmod go-w {mark.file.name}",
+            )
+
+
+def _order(problem: Problem) -> tuple[str, int, int]:
+    name, _, rest = problem.where.partition(":")
+    numbers = [int(part) for part in rest.split(":") if part.isdigit()]
+    return (name, numbers[0] if numbers else 0, numbers[1] if len(numbers) > 1 else 0)

@@ -1,0 +1,77 @@
+"""Parts of the configuration that later steps read: defaults, redaction, mail. Values only.
+
+They stand apart from ``config`` so that the steps right of the bundle can name them without
+reaching the sources through it.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+from opsbrief.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What holds where a command says nothing else."""
+
+    baseline: tuple[str, ...] = field(
+        default=("before", "last-week"), metadata={"help": "what the incident is compared with", "single": True}
+    )
+    before: timedelta | None = field(
+        default=None, metadata={"help": "length of the time before the incident; default: worked out from the window"}
+    )
+    timeout: float | None = field(
+        default=None, metadata={"help": "time each source may take, where it says nothing itself", "duration": True}
+    )
+    out: str = field(default=".", metadata={"help": "folder the bundles are written to", "path": True})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pattern:
+    """Something personal or secret of your own to take out of the evidence."""
+
+    name: str = field(metadata={"help": "what stands in its place: [name]"})
+    regex: re.Pattern[str] = field(metadata={"help": "regular expression"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redact:
+    """What is taken out of the evidence. Credentials are, always."""
+
+    profile: Literal["internal", "external"] = field(
+        default="internal", metadata={"help": "external also masks hosts, addresses and users"}
+    )
+    patterns: tuple[Pattern, ...] = field(default=(), metadata={"help": "patterns of your own"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """How a brief is sent."""
+
+    smtp: str = field(default="", metadata={"help": "host name of the mail relay"})
+    port: int = field(default=0, metadata={"help": "0: 587 with starttls, 465 with implicit, 25 with none"})
+    tls: Literal["starttls", "implicit", "none"] = field(
+        default="starttls", metadata={"help": "how the connection is protected; a password is only sent when it is"}
+    )
+    ca_file: str = field(default="", metadata={"help": "CA certificates to believe", "path": True})
+    user: str = field(default="", metadata={"help": "user to log in as; empty: no login"})
+    password: Secret | None = field(default=None, metadata={"help": "its password, by reference"})
+    sendmail: tuple[str, ...] = field(
+        default=(), metadata={"help": "program and options instead of SMTP, e.g. [/usr/sbin/sendmail, -t, -i]"}
+    )
+    sender: str = field(metadata={"help": "address the mail comes from", "key": "from"})
+    to: tuple[str, ...] = field(default=(), metadata={"help": "addresses it goes to", "single": True})
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        if bool(self.smtp) == bool(self.sendmail):
+            raise ValueError("give either smtp or sendmail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """Where a finished brief goes."""
+
+    mail: Mail | None = field(default=None, metadata={"help": "the mail relay and the addresses"})
