@@ -127,7 +127,7 @@ class Runner(Generic[T]):
                     hint=error.hint,
                 ),
             )
-        except Exception as error:  # noqa: BLE001 - a defect in one source must not cost the brief
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a defect in one source must not cost the brief
             tray.traceback = traceback.format_exc()
             self._put(
                 tray,
