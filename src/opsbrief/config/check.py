@@ -1,45 +1,25 @@
-"""Trees to values: a dataclass is the schema of its own options, and every mistake is found at once.
-
-What a field's metadata may say:
-
-``help``      one line for ``opsbrief sources`` and the JSON Schema
-``key``       the name in the YAML where the field's own is a Python word (``from``)
-``internal``  not an option
-``path``      a text that is a path: ``~`` and paths relative to the file's folder are resolved
-``duration``  a number of seconds that may be written ``20s`` or ``5m``
-``single``    a list of which a single value may stand alone
-``expand``    a list of host names in which ``app{1..8}`` stands for eight
-"""
+"""Trees to values: a dataclass is the schema of its own options, and every mistake is found at once."""
 
 import dataclasses
-import math
-import re
 import types
-import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass
-from datetime import timedelta
-from difflib import get_close_matches
-from enum import Enum
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
-
-from opsbrief.errors import OpsbriefError, Problem, WindowError
-from opsbrief.secret import Secret
-from opsbrief.source import Login
-from opsbrief.text import line
-from opsbrief.timespec import duration
+from dataclasses import dataclass
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from opsbrief.config import secrets
 from opsbrief.config.hosts import expand
-from opsbrief.config.tree import Items, Keys, Mark, Node, Table, Text, boolean, dotted, integer, kind, number, plain
+from opsbrief.config.option import LISTS, NOTHING, TABLES, Option, nested, options, shown, suggest, word
+from opsbrief.config.scalar import convert, userinfo
+from opsbrief.config.tree import Items, Keys, Mark, Node, Table, Text, dotted, kind, plain
+from opsbrief.errors import OpsbriefError, Problem
+from opsbrief.secret import Secret
+from opsbrief.source import Login
+from opsbrief.text import line
 
 T = TypeVar("T")
 
 BUILT_IN = "built-in"
-_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\s]*)@", re.ASCII)
-_NONE: Mapping[str, Any] = types.MappingProxyType({})
+_AUTH = "as auth: {user: NAME, password: {env: VARIABLE}}"
 
 
 class _Wrong:
@@ -56,56 +36,6 @@ class Setting:
     path: Keys
     value: Any
     where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of a class, as the YAML knows it."""
-
-    key: str
-    field: "Field[Any]"
-    hint: Any  # its annotation
-
-    @property
-    def required(self) -> bool:
-        """Whether it has no default."""
-        return self.field.default is MISSING and self.field.default_factory is MISSING
-
-    @property
-    def default(self) -> Any:  # noqa: ANN401 - any type an option may have
-        """Return the default; None when there is none."""
-        if self.field.default_factory is not MISSING:
-            return self.field.default_factory()
-        return None if self.field.default is MISSING else self.field.default
-
-    @property
-    def help(self) -> str:
-        """What it means, in one line."""
-        return str(self.field.metadata.get("help", ""))
-
-
-def options(cls: type) -> Mapping[str, Option]:
-    """Return the options of a dataclass by their name in the YAML."""
-    return _options(cls)
-
-
-@cache
-def _options(cls: Hashable) -> Mapping[str, Option]:
-    hints = typing.get_type_hints(cls)
-    return {
-        key: Option(key, item, hints[item.name])
-        for item in dataclasses.fields(cls)
-        if item.init and not item.metadata.get("internal")
-        for key in [item.metadata.get("key", item.name)]
-    }
-
-
-def suggest(word: str, known: Sequence[str], what: str = "known") -> str:
-    """Return "did you mean X? known: ..." for a word that is none of ``known``."""
-    lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), list(lower), n=1, cutoff=0.6)
-    shown = ", ".join(known) if known else "none"
-    return (f"did you mean {lower[near[0]]!r}? " if near else "") + f"{what}: {shown}"
 
 
 class Checker:
@@ -134,8 +64,8 @@ class Checker:
         node: Node,
         path: Keys,
         *,
-        given: Mapping[str, Any] = _NONE,
-        fallback: Mapping[str, tuple[Any, str]] = _NONE,
+        given: Mapping[str, Any] = NOTHING,
+        fallback: Mapping[str, tuple[Any, str]] = NOTHING,
         also: Sequence[str] = (),
     ) -> T | None:
         """Make a ``cls`` from a mapping; None when something in it is wrong.
@@ -192,31 +122,23 @@ class Checker:
         default = option.default
         if dataclasses.is_dataclass(default):
             for key, inner in options(type(default)).items():
-                self.note((*path, key), _shown(getattr(default, inner.field.name)), BUILT_IN)
+                self.note((*path, key), shown(getattr(default, inner.field.name)), BUILT_IN)
         else:
-            self.note(path, _shown(default), BUILT_IN)
+            self.note(path, shown(default), BUILT_IN)
 
-    def value(self, hint: Any, node: Node, path: Keys, meta: Mapping[str, Any] = _NONE) -> Any:  # noqa: ANN401, PLR0911 - one line a type
+    def value(self, hint: Any, node: Node, path: Keys, meta: Mapping[str, Any] = NOTHING) -> Any:  # noqa: ANN401 - any annotation
         """Return the value of a node as its annotation wants it, or WRONG."""
         origin = get_origin(hint)
         if origin in (Union, types.UnionType):
             return self._union(get_args(hint), node, path, meta)
-        if hint is Login and isinstance(node, Table) and set(node.entries) == {"netrc"}:
-            return self._netrc(node, path)
         if hint is Secret:
             return self._secret(node, path)
-        if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-            made = self.build(hint, node, path)
-            return WRONG if made is None else made
-        if origin in (tuple, list, Sequence, frozenset, set) or hint in (tuple, list):
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            return self._dataclass(hint, node, path)
+        if origin in LISTS:
             return self._list(hint, node, path, meta)
-        if origin in (dict, Mapping):
+        if origin in TABLES:
             return self._mapping(get_args(hint)[1], node, path)
-        if hint in (Any, object):
-            self.note(path, plain(node), node.mark)
-            return plain(node)
-        if not isinstance(node, Text) or node.empty:
-            return self.wrong(node.mark, path, f"must be {word(hint, meta)}, not {kind(node)}")
         return self._scalar(hint, node, path, meta)
 
     def _union(self, kinds: tuple[Any, ...], node: Node, path: Keys, meta: Mapping[str, Any]) -> Any:  # noqa: ANN401
@@ -235,27 +157,33 @@ class Checker:
             del self.problems[before[0] :], self.settings[before[1] :]
         return self.value(fitting[0], node, path, meta)
 
+    def _dataclass(self, cls: type, node: Node, path: Keys) -> Any:  # noqa: ANN401
+        if cls is Login and isinstance(node, Table) and set(node.entries) == {"netrc"}:
+            return self._netrc(node, path)
+        made = self.build(cls, node, path)
+        return WRONG if made is None else made
+
     def _list(self, hint: Any, node: Node, path: Keys, meta: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        item = (get_args(hint) or (str,))[0]
+        item = get_args(hint)[0]
         empty = isinstance(node, Text) and node.empty
-        if meta.get("single") and not isinstance(node, Items) and not empty:
-            nodes: Sequence[tuple[Keys, Node]] = [(path, node)]
-        elif isinstance(node, Items):
-            nodes = [((*path, index), value) for index, value in enumerate(node.items)]
+        if isinstance(node, Items):
+            nodes: Sequence[tuple[Keys, Node]] = [((*path, index), value) for index, value in enumerate(node.items)]
+        elif meta.get("single") and not empty:
+            nodes = [(path, node)]
         else:
             return self.wrong(node.mark, path, f"must be a list, not {kind(node)}", "write [one, two]")
         if not nodes:
             self.note(path, [], node.mark)
-        made = [(value, self.value(item, value, where, meta)) for where, value in nodes]
-        if any(value is WRONG for _, value in made):
+        made = [self.value(item, value, where, meta) for where, value in nodes]
+        if any(value is WRONG for value in made):
             return WRONG
-        values = [value for _, value in made]
         if meta.get("expand"):
             try:
-                values = [host for value in values for host in expand(value)]
+                made = [host for value in made for host in expand(value)]
             except ValueError as error:
                 return self.wrong(node.mark, path, str(error))
-        return (get_origin(hint) or hint)(values) if get_origin(hint) is not Sequence else tuple(values)
+        origin = get_origin(hint)
+        return origin(made) if isinstance(origin, type) and origin is not Sequence else tuple(made)
 
     def _mapping(self, hint: Any, node: Node, path: Keys) -> Any:  # noqa: ANN401
         if not isinstance(node, Table):
@@ -285,156 +213,28 @@ class Checker:
         user = Secret(lambda: secrets.netrc(host, dotted(path), self._env)[0], f"{dotted(path)}: user of {host}")
         return Login(user=user, password=made)
 
-    def _scalar(self, hint: Any, node: Text, path: Keys, meta: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        if found := _userinfo(node.text):
-            return self.wrong(
-                node.mark,
-                path,
-                "credentials in a URL end up in logs and briefs",
-                f"write {found} and give them {_AUTH}",
-            )
+    def _scalar(self, hint: Any, node: Node, path: Keys, meta: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        if hint in (Any, object):
+            self.note(path, plain(node), node.mark)
+            return plain(node)
+        if not isinstance(node, Text) or node.empty:
+            return self.wrong(node.mark, path, f"must be {word(hint, meta)}, not {kind(node)}")
+        if bare := userinfo(node.text):
+            said = "credentials in a URL end up in logs and briefs"
+            return self.wrong(node.mark, path, said, f"write {bare} and give them {_AUTH}")
         try:
             made = convert(hint, node, meta)
         except ValueError as error:
-            return self.wrong(node.mark, path, str(error.args[0]), *error.args[1:])
+            return self.wrong(node.mark, path, *error.args)
         self.note(path, made if isinstance(made, int | float) else node.text, node.mark)
         return made
-
-
-_AUTH = "as auth: {user: NAME, password: {env: VARIABLE}}"
-
-
-def _userinfo(text: str) -> str:
-    """Return the URL without its credentials when it has some; a bare user of ssh:// is none."""
-    found = _USERINFO.match(text)
-    if not found:
-        return ""
-    scheme, info = found.groups()
-    if scheme.lower() in ("http", "https", "smtp", "smtps") or ":" in info:
-        return line(f"{scheme}://{text[found.end() :]}", 120)
-    return ""
-
-
-def convert(hint: Any, node: Text, meta: Mapping[str, Any]) -> Any:  # noqa: ANN401, C901, PLR0911, PLR0912 - one branch a type
-    """Return a scalar as its annotation wants it. Raises ValueError(message, hint)."""
-    text = node.text
-    shown = repr(line(text, 60))
-    if hint is str:
-        return _path(text, node.mark) if meta.get("path") else text
-    if hint is Path:
-        return Path(_path(text, node.mark))
-    if hint is bool:
-        if (truth := boolean(node)) is None:
-            meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower())
-            raise ValueError(f"must be true or false, not {shown}", f"write {meant}" if meant else "")
-        return truth
-    if hint is int:
-        if (whole := integer(node)) is None:
-            raise ValueError(f"must be a whole number, not {shown}", _unquote(node, integer))
-        return whole
-    if hint is timedelta or (hint is float and meta.get("duration")):
-        return _length(hint, node)
-    if hint is float:
-        if (real := number(node)) is None:
-            raise ValueError(f"must be a number, not {shown}", _unquote(node, number))
-        return real
-    if get_origin(hint) is Literal:
-        choices = {str(choice): choice for choice in get_args(hint) if choice != ""}
-        if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}, not {shown}", _near(text, list(choices)))
-        return choices[text]
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        names = {str(member.value): member for member in hint}
-        if text not in names:
-            raise ValueError(f"must be one of {', '.join(names)}, not {shown}", _near(text, list(names)))
-        return names[text]
-    if hint is re.Pattern or get_origin(hint) is re.Pattern:
-        try:
-            return re.compile(text)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"is no regular expression: {error}") from None
-    raise ValueError(f"has a type that cannot be configured: {hint!r}", "a defect of the source")
-
-
-def _near(text: str, known: Sequence[str]) -> str:
-    near = get_close_matches(text.lower(), known, n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
-
-
-def _unquote(node: Text, read: Any) -> str:  # noqa: ANN401 - integer or number
-    return "" if node.plain or read(Text(node.mark, node.text)) is None else "write it without quotes"
-
-
-def _length(hint: Any, node: Text) -> Any:  # noqa: ANN401 - timedelta or float
-    seconds = number(node)
-    if seconds is None:
-        try:
-            seconds = duration(node.text).total_seconds()
-        except WindowError as error:
-            raise ValueError(error.message, error.hint) from None
-    elif hint is timedelta:
-        raise ValueError(f"{node.text} has no unit", f"write {node.text}s, {node.text}m or {node.text}h")
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"must be longer than nothing, not {node.text!r}")
-    return timedelta(seconds=seconds) if hint is timedelta else seconds
-
-
-def _path(text: str, mark: Mark) -> str:
-    """Return a path as the program needs it; globs and everything else in it stay as they are."""
-    if text.startswith("~"):
-        return str(Path(text).expanduser())
-    if text.startswith("/") or not text or mark.file.path is None:
-        return text
-    return str(mark.file.folder / text)
 
 
 def _fits(hint: Any, node: Node) -> bool:  # noqa: ANN401 - any annotation
     """Whether the shape of a node is that of an annotation, for unions."""
     origin = get_origin(hint)
     if isinstance(node, Items):
-        return origin in (tuple, list, Sequence) or hint in (tuple, list)
+        return origin in LISTS
     if isinstance(node, Table):
-        return origin in (dict, Mapping) or dataclasses.is_dataclass(hint) or hint is Secret
-    return origin not in (tuple, list, Sequence, dict, Mapping) and not dataclasses.is_dataclass(hint)
-
-
-def _shown(value: Any) -> Any:  # noqa: ANN401 - any default
-    """Return a default as YAML would have it."""
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, re.Pattern):
-        return value.pattern
-    if isinstance(value, tuple | list | set | frozenset):
-        return [_shown(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _shown(item) for key, item in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {key: _shown(getattr(value, option.field.name)) for key, option in options(type(value)).items()}
-    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
-
-
-def word(hint: Any, meta: Mapping[str, Any] = _NONE) -> str:  # noqa: ANN401, PLR0911 - one line a type
-    """Return what an annotation asks for, in words."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(word(arg, meta) for arg in args if arg is not type(None))
-    if origin in (tuple, list, Sequence, frozenset, set):
-        return f"a list of {word(args[0]).removeprefix('a ')}s" if args else "a list"
-    if origin in (dict, Mapping):
-        return "a mapping"
-    if origin is Literal:
-        return "one of " + ", ".join(str(arg) for arg in args if arg != "")
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return "one of " + ", ".join(str(member.value) for member in hint)
-    if hint is timedelta or meta.get("duration"):
-        return "a length of time such as 20s or 5m"
-    if meta.get("path") or hint is Path:
-        return "a path"
-    if origin is re.Pattern or hint is re.Pattern:
-        return "a regular expression"
-    if dataclasses.is_dataclass(hint):
-        return "a mapping"
-    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
-    return names.get(hint, "a reference to a secret" if hint is Secret else "a value")
+        return origin in TABLES or hint is Secret or nested(hint) is hint
+    return hint is not Secret and origin not in (*LISTS, *TABLES) and nested(hint) is not hint

@@ -11,19 +11,20 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
+from opsbrief.config.tree import File, Items, Node, Table, Text, kind
 from opsbrief.errors import GapKind, Problem, SourceError
 from opsbrief.secret import Secret
 from opsbrief.text import clean, line
 from opsbrief.transport.deadline import Deadline
 
-from opsbrief.config.tree import File, Items, Node, Table, Text, kind
-
 COMMAND_SECONDS = 10.0
 _CAP = 64 << 10
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+_LISTS = {"command": "e.g. [pass, show, es]; no shell is used", "keyring": "write [SERVICE, USER]"}
 WAYS = ("env", "file", "command", "netrc", "keyring")
 _VALUED = frozenset({"machine", "login", "user", "password", "account"})
 HOW = "{env: NAME}, {file: PATH}, {command: [PROGRAM, ARG]}, {netrc: HOST} or {keyring: [SERVICE, USER]}"
@@ -53,26 +54,31 @@ def reference(node: Node, path: str) -> Reference | Problem:
     if isinstance(node, Text):
         found = _VARIABLE.fullmatch(node.text)
         hint = f"write {{env: {found.group(1)}}}" if found else f"write {HOW}"
-        if node.empty:
-            return Problem(str(node.mark), path, "is empty; a secret is wanted", hint)
-        return Problem(str(node.mark), path, "a secret is never written here itself, only where to find it", hint)
+        said = (
+            "is empty; a secret is wanted" if node.empty else "a secret never stands here itself, only where to find it"
+        )
+        return Problem(str(node.mark), path, said, hint)
     if not isinstance(node, Table) or len(node.entries) != 1 or next(iter(node.entries)) not in WAYS:
         said = kind(node) if not isinstance(node, Table) else f"a mapping with {_keys(node)}"
         return Problem(str(node.mark), path, f"a reference to a secret is wanted, not {said}", f"write {HOW}")
     way, (_, value) = next(iter(node.entries.items()))
     args = _args(value)
-    at, where = str(value.mark), f"{path}.{way}"
-    if way in ("command", "keyring"):
-        if not isinstance(value, Items) or not args or not all(args[:1]):
-            example = "[pass, show, es]" if way == "command" else "[SERVICE, USER]"
-            return Problem(at, where, f"must be a list, not {kind(value)}", f"e.g. {example}; no shell is used")
-        if way == "keyring" and len(args) != 2:
-            return Problem(at, where, "wants two texts", "[SERVICE, USER]")
-    elif not isinstance(value, Text) or not args or not args[0]:
-        return Problem(at, where, f"must be a text, not {kind(value)}", f"write {HOW}")
-    elif way == "env" and not _NAME.fullmatch(args[0]):
-        return Problem(at, where, "is not the name of an environment variable", "letters, digits and _ only")
+    if wrong := _wrong(way, value, args):
+        return Problem(str(value.mark), f"{path}.{way}", *wrong)
     return Reference(way, args, node.mark.file)
+
+
+def _wrong(way: str, value: Node, args: tuple[str, ...]) -> tuple[str, str] | None:
+    """Return message and hint when what stands after ``env:``, ``command:`` ... cannot be right."""
+    wants_list = way in ("command", "keyring")
+    if isinstance(value, Items) != wants_list or not args or not args[0]:
+        hint = _LISTS.get(way, f"write {HOW}")
+        return f"must be {'a list of texts' if wants_list else 'a text'}, not {kind(value)}", hint
+    if way == "keyring" and len(args) != 2:
+        return f"wants two texts, not {len(args)}", _LISTS[way]
+    if way == "env" and not _NAME.fullmatch(args[0]):
+        return "is not the name of an environment variable", "letters, digits and _ only"
+    return None
 
 
 def _keys(node: Table) -> str:
@@ -174,15 +180,15 @@ def _command(found: Reference, key: str, env: Mapping[str, str]) -> str:
 
 def _keyring(service: str, user: str, key: str) -> str:
     try:
-        import keyring  # noqa: PLC0415 - an extra that is usually not installed
-        from keyring.errors import KeyringError  # noqa: PLC0415 - same
+        keyring = import_module("keyring")  # an extra that is usually not installed
+        refused = import_module("keyring.errors").KeyringError
     except ImportError:
         raise SourceError(
             GapKind.UNAUTHORIZED, f"{key}: the package keyring is not installed", "pip install 'opsbrief[keyring]'"
         ) from None
     try:
         value = keyring.get_password(service, user)
-    except KeyringError as error:
+    except refused as error:
         raise SourceError(GapKind.UNAUTHORIZED, f"{key}: the keyring refused: {clean(str(error), 200)}") from None
     if not value:
         raise SourceError(
@@ -216,16 +222,16 @@ def parse_netrc(text: str) -> dict[str, tuple[str, str]]:
     tokens = _tokens(text)
     host: str | None = None
     fresh = False
-    for token in tokens:
-        if token in ("machine", "default"):
-            host = "" if token == "default" else next(tokens, "")
+    for word in tokens:
+        if word in ("machine", "default"):
+            host = next(tokens, "") if word == "machine" else ""
             fresh = host not in entries
             entries.setdefault(host, ("", ""))
-        elif token in ("login", "user", "password", "account"):
+        elif word in _VALUED:
             value = next(tokens, "")
-            if host is not None and fresh and token != "account":
+            if host is not None and fresh and word != "account":
                 user, password = entries[host]
-                entries[host] = (user, value) if token == "password" else (value, password)
+                entries[host] = (user, value) if word == "password" else (value, password)
     return entries
 
 

@@ -7,7 +7,7 @@ nor aliases can hurt.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -252,20 +252,20 @@ class _Builder:
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        mark = Mark(self._file, event.start_mark.line + 1, event.start_mark.column + 1)
-        take: Callable[[Any, Mark], None] | None = {
-            yaml.DocumentStartEvent: self._document,
-            yaml.ScalarEvent: self._scalar,
-            yaml.AliasEvent: self._alias,
-            yaml.SequenceStartEvent: self._start,
-            yaml.MappingStartEvent: self._start,
-            yaml.SequenceEndEvent: self._end,
-            yaml.MappingEndEvent: self._end,
-        }.get(type(event))
-        if take:
-            take(event, mark)
+        start = event.start_mark
+        mark = Mark(self._file, start.line + 1, start.column + 1) if start else Mark(self._file)
+        if isinstance(event, yaml.ScalarEvent):
+            self._scalar(event, mark)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            self._start(event, mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._end()
+        elif isinstance(event, yaml.AliasEvent):
+            self._alias(event, mark)
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._document(mark)
 
-    def _document(self, _event: yaml.Event, mark: Mark) -> None:
+    def _document(self, mark: Mark) -> None:
         self._documents += 1
         if self._documents > 1:
             raise BrokenError(Problem(str(mark), "", "a second document begins here", "one file is one document"))
@@ -275,7 +275,7 @@ class _Builder:
         self._add(Text(mark, event.value, not event.style), event.anchor)
 
     def _alias(self, event: yaml.AliasEvent, mark: Mark) -> None:
-        name = event.anchor
+        name = event.anchor or ""
         if name in self._open:
             raise BrokenError(Problem(str(mark), self._here(), f"*{line(name)} contains itself"))
         if name not in self._anchors:
@@ -304,7 +304,7 @@ class _Builder:
             self._open.add(event.anchor)
         self._stack.append(_Frame(mark, event.anchor, isinstance(event, yaml.MappingStartEvent)))
 
-    def _end(self, _event: yaml.Event, _mark: Mark) -> None:
+    def _end(self) -> None:
         frame = self._stack.pop()
         if frame.anchor:
             self._open.discard(frame.anchor)

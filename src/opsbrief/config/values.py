@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from opsbrief.config.check import Setting
+from opsbrief.config.option import suggest
 from opsbrief.errors import ConfigError, Problem
 from opsbrief.model.scope import Infrastructure, Logs, Metric, Scope
 from opsbrief.secret import Secret
 from opsbrief.settings import Defaults, Deliver, Redact
 from opsbrief.source import Source
-
-from opsbrief.config.check import Setting, suggest
 
 Sourced = tuple[str, Source]  # (type, source)
 
