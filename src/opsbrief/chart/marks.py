@@ -1,0 +1,63 @@
+"""Instants on the time axis: lines with a label, and ticks at the edges."""
+
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+from opsbrief import text
+from opsbrief.chart.axis import day
+from opsbrief.model.chart import Mark, MarkKind, Moment
+from opsbrief.model.window import Window
+
+LINES: frozenset[MarkKind] = frozenset(("deploy", "fix", "change", "note"))  # the others are ticks at an edge
+CAP = 48  # characters of a label
+NAMED = 6  # hosts or services named when several ticks fall on one pixel
+
+
+def placed(
+    marks: Sequence[Moment], window: Window, zone: tzinfo, width: float
+) -> tuple[tuple[Mark, ...], tuple[str, ...]]:
+    """Return the marks inside the window, one per kind and pixel column, and the label each wants."""
+    whole = window.whole
+    pace = width / max(1.0, whole.seconds)
+    columns: dict[tuple[MarkKind, int], list[Moment]] = {}
+    for mark in sorted([*_anchor(window, marks), *marks], key=lambda mark: mark.at):
+        if whole.start <= mark.at <= whole.end:
+            column = round((mark.at - whole.start).total_seconds() * pace)
+            columns.setdefault((mark.kind, column), []).append(mark)
+    found, wanted = [], []
+    for (kind, _), group in columns.items():
+        first = group[0]
+        x = (first.at - whole.start).total_seconds() * pace
+        label = _label(first, zone) if kind in LINES else ""
+        title = _title(group, zone)
+        found.append(Mark(kind=kind, at=first.at, x=x, title=title, label=label, count=len(group)))
+        wanted.append(label)
+    return tuple(found), tuple(wanted)
+
+
+def _anchor(window: Window, marks: Sequence[Moment]) -> list[Moment]:
+    """Return the mark of the instant that the window starts from, unless one of ``marks`` stands there."""
+    anchor = window.anchor
+    if any(mark.kind in LINES and abs((mark.at - anchor.at).total_seconds()) < 1 for mark in marks):
+        return []
+    kind: MarkKind = "deploy" if anchor.kind in ("deploy", "tag", "commit") else "note"
+    return [
+        Moment(kind, anchor.at, anchor.ref if kind == "deploy" else anchor.kind if anchor.kind != "time" else "since")
+    ]
+
+
+def _label(mark: Moment, zone: tzinfo) -> str:
+    """Write "deploy 2.14.0 (15:02)": a bare ref gets its kind in front, a phrase stays as it is."""
+    said = text.middle(text.line(mark.label, 200), CAP)
+    if mark.kind != "note" and " " not in said:
+        said = f"{mark.kind} {said}".strip()
+    return f"{said} ({mark.at.astimezone(zone):%H:%M})".strip()
+
+
+def _title(group: Sequence[Moment], zone: tzinfo) -> str:
+    at: datetime = group[0].at.astimezone(zone)
+    said = list(dict.fromkeys(text.line(mark.label, 120) for mark in group if mark.label))
+    more = f" and {len(said) - NAMED} more" if len(said) > NAMED else ""
+    count = f"{len(group)} " if len(group) > 1 else ""
+    kind = group[0].kind + ("s" if len(group) > 1 else "")
+    return f"{day(at)} {at:%H:%M:%S} {count}{kind} {', '.join(said[:NAMED])}{more}".strip()
