@@ -169,18 +169,22 @@ def duration(text: str) -> timedelta:
     raise WindowError(f"{words[:CAP]!r} is not a length of time", hint)
 
 
-def spell(length: timedelta) -> str:
-    """Return a length as a person writes it, to the second: ``2h 11m``, ``1d 3h``, ``0s``.
+def spell(length: timedelta, parts: int = 4) -> str:
+    """Return a length as a person writes it, to the second: ``2h 10m 48s``, ``1d 3h``, ``0s``.
 
-    What is printed reads back as the same length (but for fractions of a second).
+    With all its parts it reads back as the same length (but for fractions of a second); with
+    fewer it is rounded to the last one: ``2h 11m``.
     """
     left = abs(round(length.total_seconds()))
-    parts = []
+    first = next((at for at, unit in enumerate("dhms") if left >= _SECONDS[unit]), 3)
+    least = _SECONDS["dhms"[min(first + parts - 1, 3)]]
+    left = (left + least // 2) // least * least
+    shown = []
     for unit in "dhms":
         count, left = divmod(left, _SECONDS[unit])
         if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts) or "0s"
+            shown.append(f"{count}{unit}")
+    return " ".join(shown) or "0s"
 
 
 def local(naive: datetime, zone: tzinfo) -> datetime:

@@ -1,0 +1,167 @@
+"""From ``--since`` and ``--until`` to a Window and its receipt, asking the deploy logs where needed.
+
+A time that a person gave needs no request. For ``deploy``, ``deploy:REF``, ``tag:X`` and ``commit:X``
+every configured deploy log is asked, side by side and under its own deadline, so that one dead log
+costs a warning and not the window. Which one won, and what each said, stands in the receipt.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from opsbrief.anchors import Desk, Found, Logs, consult, name_of
+from opsbrief.collect import Listener
+from opsbrief.errors import WindowError
+from opsbrief.model.evidence import Gap
+from opsbrief.model.window import Candidate, Deploy, Receipt, Window
+from opsbrief.releases import Release
+from opsbrief.timespec import Reference, Shift, duration, parse, spell
+
+LONGEST = timedelta(days=92)  # of a window: more is a typing error or a load nobody wants to cause
+SHORTEST_BEFORE = timedelta(hours=2)  # of the stretch before, unless it is given
+LONGEST_BEFORE = timedelta(hours=24)
+WEEKS = 8  # weekly baselines at most
+_BASELINES = ("before", "before:6h", "last-week", "last-4-weeks", "2-weeks-ago", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a person asked for, as typed."""
+
+    since: str
+    until: str = "now"
+    baseline: tuple[str, ...] = ("before", "last-week")
+    zone: str = "UTC"
+    reach: timedelta = timedelta(days=30)  # how far back deploy logs are searched
+    timeout: float = 30.0  # seconds for each deploy log (less where its own timeout is less)
+
+
+def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = None) -> Window:
+    """Return the window that ``ask`` means at ``now``.
+
+    Raises WindowError for an expression that is wrong or a window that cannot be, and
+    NoDeployError when the deploy logs know nothing that fits.
+    """
+    now = now.astimezone(UTC).replace(microsecond=0)
+    zone = _zone(ask.zone)
+    since = parse(ask.since, now=now, zone=zone)
+    until = parse(ask.until, now=now, zone=zone, end=True)
+    before, weeks = _baseline(ask.baseline)
+    desk = Desk(logs, now, zone, reach=ask.reach, timeout=ask.timeout, listen=listen)
+    last = desk.find(until, now)
+    # "--since deploy~1 --until deploy" counts both from now; any other end limits where to look.
+    counted = isinstance(until, Reference) and until.kind == "deploy" and not until.ref
+    first = desk.find(since, now if counted else min(last.at, now))
+    start, end = first.at.replace(microsecond=0), min(last.at.replace(microsecond=0), now)
+    _check(ask, start, end, now)
+    if before is None:
+        before = min(max(end - start, SHORTEST_BEFORE), LONGEST_BEFORE)
+    shifts = tuple((_label(week), start - Shift(days=-7 * week).apply(start, zone)) for week in weeks)
+    notes = [*first.warnings, *last.warnings]
+    if last.at > now:
+        notes.append(f"--until {ask.until} lies in the future; the window ends now")
+    notes += _doubts(start, end, before, weeks, first.previous)
+    return Window(
+        start=start,
+        end=end,
+        anchor=first.anchor,
+        before=before,
+        zone=ask.zone,
+        shifts=shifts,
+        previous=first.previous.lead if first.previous else None,
+        receipt=Receipt(
+            since=ask.since,
+            until=ask.until,
+            reason=f"since {first.reason}; until {last.reason}",
+            asked=desk.asked,
+            candidates=tuple(_candidates(first)),
+            warnings=tuple(dict.fromkeys(notes + desk.warnings)),
+        ),
+    )
+
+
+def history(
+    logs: Logs, since: datetime, until: datetime, *, timeout: float = 30.0, listen: Listener | None = None
+) -> tuple[tuple[Deploy, ...], tuple[Gap, ...]]:
+    """Return every deploy (failed ones too) that the logs know in [since, until], newest first, and the gaps."""
+    told, gaps = consult(logs, since, until, timeout, listen)
+    deploys = sorted((entry for log in told for entry in log), key=lambda entry: entry.at, reverse=True)
+    return tuple(deploys), tuple(gaps)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # unknown, malformed, or a folder of the database
+        near = get_close_matches(name, available_timezones(), 1)
+        hint = f"did you mean {near[0]}?" if near else "write it as Europe/Berlin or UTC"
+        raise WindowError(f"there is no time zone {name!r}", hint) from None
+
+
+def _baseline(items: Sequence[str]) -> tuple[timedelta | None, tuple[int, ...]]:
+    """Return the length of the stretch before (None: as long as the incident) and the weeks back."""
+    before: timedelta | None = timedelta(0)
+    weeks: set[int] = set()
+    for item in items:
+        name, _, length = item.strip().lower().partition(":")
+        found = re.fullmatch(r"last-week|last-([0-9]+)-weeks?|([0-9]+)-weeks?-ago", name)
+        many, single = (int(found[1] or 1), int(found[2] or 0)) if found else (0, 0)
+        if name == "before":
+            before = duration(length) if length else None
+            if before is not None and not timedelta(minutes=1) <= before <= LONGEST_BEFORE * 14:
+                raise WindowError(f"{item!r} is no useful baseline", "between before:1m and before:14d")
+        elif found and not length and 1 <= (single or many) <= WEEKS:
+            weeks |= {single} if single else set(range(1, many + 1))
+        elif name != "none" or length or len(items) > 1:
+            near = get_close_matches(item, _BASELINES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_BASELINES)}; at most {WEEKS} weeks"
+            raise WindowError(f"there is no baseline {item!r}", hint)
+    return before, tuple(sorted(weeks))
+
+
+def _label(week: int) -> str:
+    return "last-week" if week == 1 else f"{week}-weeks-ago"
+
+
+def _check(ask: Ask, start: datetime, end: datetime, now: datetime) -> None:
+    """Refuse a window that is empty, not yet begun, or longer than can be meant."""
+    if start >= now:
+        raise WindowError(
+            f"--since {ask.since} is {start:%Y-%m-%d %H:%M:%S} UTC, which is not in the past", "give an earlier time"
+        )
+    if start >= end:
+        raise WindowError(
+            f"--until {ask.until} ({end:%Y-%m-%d %H:%M:%S} UTC) is not after --since {ask.since} "
+            f"({start:%Y-%m-%d %H:%M:%S} UTC)",
+            "give a later --until, or leave it out for now",
+        )
+    if end - start > LONGEST:
+        raise WindowError(
+            f"--since {ask.since} to --until {ask.until} is {spell(end - start)}, more than {LONGEST.days} days",
+            "give an --until, or a later --since",
+        )
+
+
+def _doubts(
+    start: datetime, end: datetime, before: timedelta, weeks: Sequence[int], previous: Release | None
+) -> Iterator[str]:
+    """Yield what makes a baseline less than clean."""
+    if previous and previous.at > start - before:
+        yield (
+            f"the deploy before, {name_of(previous.lead)}, was only {spell(start - previous.at, 2)} earlier "
+            "and lies in the time before"
+        )
+    if weeks and end - start + before > timedelta(weeks=weeks[0]):
+        yield "window and time before together are longer than a week: the same hours last week overlap them"
+
+
+def _candidates(found: Found) -> Iterator[Candidate]:
+    """Yield what each log said about the release, the entry that was taken first."""
+    taken = False
+    for entry in found.release.told if found.release else ():
+        hit = not taken and (entry.at, entry.source) == (found.anchor.at, found.anchor.source)
+        taken = taken or hit
+        yield Candidate(entry, (entry.at - found.anchor.at).total_seconds(), taken=hit)
