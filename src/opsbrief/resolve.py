@@ -17,8 +17,11 @@ from opsbrief.collect import Listener
 from opsbrief.errors import WindowError
 from opsbrief.model.evidence import Gap
 from opsbrief.model.window import Candidate, Deploy, Receipt, Window
+from opsbrief.receipt import explain
 from opsbrief.releases import Release
 from opsbrief.timespec import Reference, Shift, duration, parse, spell
+
+__all__ = ["Ask", "Logs", "explain", "history", "resolve"]
 
 LONGEST = timedelta(days=92)  # of a window: more is a typing error or a load nobody wants to cause
 SHORTEST_BEFORE = timedelta(hours=2)  # of the stretch before, unless it is given
