@@ -1,0 +1,108 @@
+"""Which commits of a branch lie in a stretch of time. Ids and dates only, so that depth costs little.
+
+Dates are committer dates, and they lie: a clock that was wrong makes a commit older than its parent.
+git's own ``--since`` stops at the first such commit; this walk goes on until a thousand commits in a
+row are too old.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from opsbrief.errors import GapKind, SourceError
+from opsbrief.history.command import Repository
+from opsbrief.text import line
+
+SLOP = 1000  # commits in a row that are older than the stretch before the walk ends
+DEEP = 4000  # commits newer than the stretch from which on a commit-graph of our own is worth its making
+
+
+class DeepError(Exception):
+    """The stretch lies so far back that the walk should be begun again with a commit-graph."""
+
+
+@dataclass(slots=True)
+class Found:
+    """Commits of one branch in [start, end), newest first as git orders them, and the branch around them."""
+
+    ids: list[str] = field(default_factory=list)
+    chain: frozenset[str] = frozenset()  # those of ``ids`` on the branch itself, not inside a merged one
+    before: str = ""  # the branch's newest commit before ``start``
+    tip: str = ""  # the branch's newest commit before ``end``
+    unlanded: frozenset[str] = frozenset()  # dated inside, but merged into the branch only later
+    oldest: int = 0  # epoch of the oldest commit seen
+    ended: bool = False  # the walk came to the first commit there is
+
+
+def walk(repository: Repository, tip: str, start: int, end: int, *, first_parent: bool, deep: bool = False) -> Found:
+    """Return the commits of ``tip`` in [start, end) (epoch seconds).
+
+    Raises DeepError after DEEP commits newer than the end, unless ``deep`` says to go on.
+    """
+    found = Found()
+    merged = False
+    older = newer = 0
+    found.ended = True
+    for when, name, parents in _dated(repository, tip, "--first-parent", "--parents"):
+        found.oldest = when
+        merged = merged or parents > 1
+        if when < start:
+            older += 1
+            found.before = found.before or name
+            found.tip = found.tip or name
+            if older > SLOP:
+                found.ended = False
+                break
+        elif when < end:
+            older = 0
+            found.tip = found.tip or name
+            found.ids.append(name)
+        else:
+            older, newer = 0, newer + 1
+            if newer > DEEP and not deep:
+                raise DeepError
+    found.chain = frozenset(found.ids)
+    if merged and not first_parent:
+        found.ids = _inside(repository, tip, start, end)
+        found.chain &= frozenset(found.ids)
+        if found.tip != tip:
+            found.unlanded = _unlanded(repository, [name for name in found.ids if name not in found.chain], found.tip)
+    return found
+
+
+def _inside(repository: Repository, tip: str, start: int, end: int) -> list[str]:
+    """Return every commit behind ``tip`` that is dated in [start, end), through merges as well."""
+    ids = []
+    older = 0
+    for when, name, _ in _dated(repository, tip):
+        if when < start:
+            older += 1
+            if older > SLOP:
+                break
+        else:
+            older = 0
+            if when < end:
+                ids.append(name)
+    return ids
+
+
+def _unlanded(repository: Repository, names: list[str], tip: str) -> frozenset[str]:
+    """Return those of ``names`` that ``tip`` did not contain."""
+    if not names or not tip:
+        return frozenset(names)
+    asked = "\n".join([*names, f"^{tip}"]) + "\n"
+    done = repository.run("rev-list", "--stdin", stdin=asked.encode())
+    return frozenset(names) & frozenset(done.stdout.decode().split())
+
+
+def _dated(repository: Repository, tip: str, *options: str) -> Iterator[tuple[int, str, int]]:
+    """Yield (committer date, id, number of parents, 0 when not asked) of each commit behind ``tip``."""
+    width = len(tip)
+    rest = b""
+    with repository.stream("rev-list", "--timestamp", *options, tip, "--") as running:
+        for chunk in running:
+            *rows, rest = (rest + chunk).split(b"\n")
+            for row in rows:
+                gap = row.find(b" ")
+                yield int(row[:gap]), row[gap + 1 : gap + 1 + width].decode(), (len(row) - gap) // (width + 1) - 1
+        if running.wait():
+            raise SourceError(GapKind.BAD_ANSWER, f"git rev-list failed: {line(running.stderr)}", "try git fsck")
