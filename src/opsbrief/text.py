@@ -25,9 +25,9 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def clean(text: str | bytes, cap: int = LINE_CAP) -> str:
-    """Return ``text`` with unsafe characters visible and at most ``cap`` characters of it.
+    r"""Return ``text`` with unsafe characters visible and at most ``cap`` characters of it.
 
-    What is cut is said: "… (+12,345 characters)". Tabs and newlines stay; ``\\r\\n`` becomes ``\\n``.
+    What is cut is said: "… (+12,345 characters)". Tabs and newlines stay; ``\r\n`` becomes ``\n``.
     """
     if isinstance(text, bytes):
         text = decode(text[: cap * 4 + 4]) if len(text) > cap * 4 + 4 else decode(text)

@@ -12,11 +12,11 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from typing import Any, Self
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -25,10 +25,10 @@ from requests.adapters import HTTPAdapter
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.text import clean
 from opsbrief.transport.deadline import Deadline
+from opsbrief.transport.failure import CONNECT, bare, mapped
 
 log = logging.getLogger(__name__)
 
-_CONNECT = 5.0  # seconds for one address; the deadline bounds the sum
 _CHUNK = 1 << 18
 _RETRIED = frozenset({429, 502, 503, 504})
 _HTML = ("text/html", "application/xhtml")
@@ -190,7 +190,7 @@ class Client:
         tls: Tls | None = None,
         proxy: str = "",
         headers: Mapping[str, str] | None = None,
-        cap: int = 256 << 20,
+        cap: int = 64 << 20,
         retries: int = 2,
     ) -> None:
         """Keep base URL and options; no connection is made before the first request."""
@@ -213,7 +213,7 @@ class Client:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _Adapter(self._wire))
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -227,7 +227,7 @@ class Client:
         return self.request("GET", path, params=params, **options)
 
     def post(self, path: str, **options: Any) -> Answer:  # noqa: ANN401
-        """POST ``form`` (pairs), ``json_body`` (any JSON value) or ``data`` (bytes) to ``path``."""
+        """POST ``form`` (pairs) or ``json_body`` (any JSON value) to ``path``."""
         return self.request("POST", path, **options)
 
     def request(
@@ -238,7 +238,6 @@ class Client:
         params: Sequence[tuple[str, str]] = (),
         form: Sequence[tuple[str, str]] | None = None,
         json_body: object = None,
-        data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         allow: Sequence[int] = (),
         repeatable: bool = True,
@@ -250,6 +249,7 @@ class Client:
         """
         url = self.url + "/" + path.lstrip("/") if path else self.url
         send = dict(headers or {})
+        data = None
         if json_body is not None:
             data = json.dumps(json_body).encode()
             send["Content-Type"] = "application/json"
@@ -315,7 +315,7 @@ class Client:
         left = self._deadline.remaining()
         started = time.monotonic()
         self._deadline.spend(requests=1)
-        with self._deadline.breakable(self._wire.cut), _mapped(self._deadline, self.url):
+        with self._deadline.breakable(self._wire.cut), mapped(self._deadline, self.url):
             response = self._session.request(
                 method,
                 url,
@@ -324,7 +324,7 @@ class Client:
                 headers={**self._headers, **headers},
                 stream=True,
                 allow_redirects=False,
-                timeout=(min(left, _CONNECT), left),
+                timeout=(min(left, CONNECT), left),
                 verify=self._verify(),
                 cert=self._cert(),
             )
@@ -370,13 +370,6 @@ class Client:
         return b"".join(chunks)
 
 
-def bare(url: str) -> str:
-    """Return a URL without user, password and query, safe to print."""
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
-
-
 def _retry_after(value: str) -> float | None:
     if value.strip().isdigit():
         return float(value)
@@ -394,91 +387,3 @@ def _refusal(answer: Answer) -> SourceError:
     if answer.status == 429 or answer.status >= 500:
         return SourceError(GapKind.UNAVAILABLE, said, "the server is overloaded or broken; try again later")
     return SourceError(GapKind.REJECTED, said)
-
-
-@contextmanager
-def _mapped(deadline: Deadline, base: str) -> Iterator[None]:
-    """Turn whatever requests, urllib3 and the socket raise into one SourceError."""
-    try:
-        yield
-    except SourceError:
-        raise
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        where = bare(base)
-        if deadline.expired:
-            raise SourceError(
-                GapKind.TIMEOUT,
-                f"{where} did not answer whole within {deadline.seconds:g} s",
-                "raise its timeout or ask for less",
-            ) from None
-        raise _translate(error, where) from None
-
-
-def _translate(error: Exception, where: str) -> SourceError:
-    causes = list(_causes(error))
-    names = {type(cause).__name__ for cause in causes}
-    text = " ".join(str(cause) for cause in causes)
-    if names & {"SSLError", "SSLCertVerificationError", "SSLZeroReturnError"}:
-        reason = next(
-            (str(getattr(cause, "verify_message", "")) for cause in causes if getattr(cause, "verify_message", "")), ""
-        )
-        return SourceError(
-            GapKind.UNREACHABLE,
-            f"no trusted TLS connection to {where}: {clean(reason or 'handshake failed', 200)}",
-            "set tls.ca_file to the server's CA, or check the host name and port",
-        )
-    if names & {"NameResolutionError", "gaierror"}:
-        return SourceError(GapKind.UNREACHABLE, f"the name of {where} cannot be resolved", "check the host name")
-    if "ConnectionRefusedError" in names:
-        return SourceError(
-            GapKind.UNREACHABLE, f"{where} refuses the connection", "is the server running on this port?"
-        )
-    if names & {"ConnectTimeoutError", "ConnectTimeout"}:
-        return SourceError(
-            GapKind.UNREACHABLE,
-            f"no connection to {where} within {_CONNECT:g} s",
-            "is the address right, is a firewall between?",
-        )
-    if names & {"ReadTimeoutError", "ReadTimeout", "TimeoutError", "timeout"}:
-        return SourceError(GapKind.TIMEOUT, f"{where} did not answer in time", "raise its timeout or ask for less")
-    if names & {"DecodeError", "ContentDecodingError"}:
-        return SourceError(GapKind.BAD_ANSWER, f"{where} sent a compressed body that cannot be unpacked")
-    if (
-        names
-        & {
-            "IncompleteRead",
-            "InvalidChunkLength",
-            "InvalidHeader",
-            "LineTooLong",
-            "HeaderParsingError",
-            "BadStatusLine",
-            "HTTPException",
-        }
-        or "got more than" in text
-    ):
-        return SourceError(GapKind.BAD_ANSWER, f"{where} sent a broken or cut-off HTTP answer")
-    if names & {"InvalidURL", "InvalidSchema", "MissingSchema", "LocationParseError", "InvalidProxyURL"}:
-        return SourceError(
-            GapKind.REJECTED, f"the URL {where} cannot be used", "it should look like https://host:port/path"
-        )
-    if names & {"ProxyError"}:
-        return SourceError(GapKind.UNREACHABLE, f"the proxy on the way to {where} does not answer", "check proxy")
-    return SourceError(
-        GapKind.UNREACHABLE,
-        f"the connection to {where} broke ({clean(type(error).__name__, 60)})",
-        "is the server running, and is this its port?",
-    )
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error and everything it wraps, in requests', urllib3's and Python's ways."""
-    seen: set[int] = set()
-    queue: list[BaseException] = [error]
-    while queue:
-        cause = queue.pop(0)
-        if id(cause) in seen:
-            continue
-        seen.add(id(cause))
-        yield cause
-        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
-        queue.extend(found for found in inner if isinstance(found, BaseException))

@@ -1,0 +1,135 @@
+"""Every source against every fault of its transport. Adding a source adds its cases.
+
+A source behind HTTP is pointed at a peer that misbehaves, a source of files at files that are not
+what they should be. Whatever happens: it ends in time, names a gap of a fitting kind, shows no
+traceback and no credential.
+"""
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.contract.peer import FAULTS, echo, peer
+
+from opsbrief.collect import collect
+from opsbrief.errors import GapKind
+from opsbrief.model.evidence import Outcome
+from opsbrief.model.scope import Logs, Metric, Scope
+from opsbrief.model.window import Anchor, Window
+from opsbrief.secret import Secret
+from opsbrief.source import Login, Source, Web
+from opsbrief.sources import kinds, load
+
+NOW = datetime(2026, 11, 20, 16, 40, tzinfo=UTC)
+WINDOW = Window(
+    start=NOW - timedelta(hours=1), end=NOW, anchor=Anchor("time", NOW), before=timedelta(hours=1),
+    shifts=(("last-week", timedelta(days=7)),),
+)  # fmt: skip
+SCOPE = Scope(service="shop", hosts=("app1",), metrics=(Metric(target="collectd.{host}.load"),), logs=(Logs(),))
+TIMEOUT = 1.5
+
+#: What a source needs besides url or path.
+EXTRA: dict[str, dict[str, Any]] = {"elasticsearch": {"index": "logs-*"}}
+
+WEB = [kind for kind in kinds() if issubclass(load(kind), Web)]
+FILES = [kind for kind in kinds() if "path" in {field.name for field in dataclasses.fields(load(kind))}]
+#: These say nothing wrong in their bodies, only that there is nothing; which gap names it differs.
+ODD_BODIES = {"null", "a_string", "a_number", "a_list", "an_object", "not_utf8"}
+FITTING = {
+    "unauthorized": {GapKind.UNAUTHORIZED},
+    "forbidden": {GapKind.UNAUTHORIZED},
+    "hang": {GapKind.TIMEOUT},
+    "drip_headers": {GapKind.TIMEOUT},
+    "endless_continue": {GapKind.TIMEOUT},
+    "drip_body": {GapKind.TIMEOUT},
+    "endless_body": {GapKind.TRUNCATED, GapKind.TIMEOUT},
+    "gzip_bomb": {GapKind.TRUNCATED, GapKind.TIMEOUT},
+}
+
+
+def test_every_source_is_in_one_of_the_two_suites() -> None:
+    assert set(WEB) | set(FILES) == set(kinds())
+
+
+def run(kind: str, **options: Any) -> Outcome:
+    source: Source = load(kind)(name="witness", timeout=TIMEOUT, scope=SCOPE, **EXTRA.get(kind, {}), **options)
+    started = time.monotonic()
+    evidence, _ = collect([(kind, source)], WINDOW, SCOPE)
+    assert time.monotonic() - started < TIMEOUT + 1.5
+    (outcome,) = evidence.outcomes
+    assert not outcome.traceback, outcome.traceback
+    return outcome
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", WEB)
+def test_a_faulty_server_becomes_a_gap(kind: str, fault: str) -> None:
+    with peer(FAULTS[fault]) as server:
+        outcome = run(kind, url=server.url)
+    assert outcome.gaps, "nothing is wrong?"
+    found = {gap.kind for gap in outcome.gaps}
+    assert GapKind.BUG not in found
+    assert found <= FITTING.get(fault, found)
+    assert all(gap.detail and "\x1b" not in gap.detail for gap in outcome.gaps)
+
+
+@pytest.mark.parametrize("kind", WEB)
+def test_a_credential_that_a_server_echoes_is_redacted_at_the_door(kind: str) -> None:
+    from opsbrief.redact import Redactor  # noqa: PLC0415 - only here
+
+    login = Login(user="ops", password=Secret("CANARY-77"), headers={"X-Api-Key": Secret("CANARY-88")})
+    with peer(echo) as server:
+        outcome = run(kind, url=server.url, auth=login)
+    shown = str(Redactor(["CANARY-77", "CANARY-88"]).value(outcome.gaps))
+    assert "CANARY" not in shown
+    assert "b3BzOkNBTkFSWS03Nw" not in shown  # ops:CANARY-77 in base64
+
+
+@pytest.mark.parametrize("kind", WEB)
+def test_a_closed_port_is_unreachable(kind: str) -> None:
+    with peer(FAULTS["hang"]) as server:
+        url = server.url
+    assert {gap.kind for gap in run(kind, url=url).gaps} == {GapKind.UNREACHABLE}
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(os.urandom(4096))
+
+
+def _long(path: Path) -> None:
+    path.write_bytes(b"x" * 10_000_000)
+
+
+PLACES: dict[str, Callable[[Path], None]] = {
+    "missing": lambda _path: None,
+    "empty": lambda path: path.write_bytes(b"") and None,
+    "garbage": _garbage,
+    "one_long_line": _long,
+    "folder": lambda path: path.mkdir(),
+    "dangling": lambda path: path.symlink_to("nowhere"),
+    "loop": lambda path: path.symlink_to(path.name),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_is_not_what_it_should_be_becomes_a_gap(kind: str, place: str, tmp_path: Path) -> None:
+    path = tmp_path / "it"
+    PLACES[place](path)
+    outcome = run(kind, path=str(path))
+    assert outcome.gaps, "nothing is wrong?"
+    assert GapKind.BUG not in {gap.kind for gap in outcome.gaps}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("kind", FILES)
+def test_a_file_that_may_not_be_read_is_said(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "it"
+    path.write_text("x")
+    path.chmod(0)
+    assert run(kind, path=str(path)).gaps
