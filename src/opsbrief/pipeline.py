@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from opsbrief.model.finding import Finding
     from opsbrief.model.window import Window
 
+TIMEOUT = 30.0  # seconds a deploy log may take when nobody says otherwise
 FORMATS = ("html", "md", "txt", "json")
+USUAL = ("html", "md", "txt")
 _DRAWN = ("md",)  # formats that refer to PNG files
 
 
@@ -40,7 +42,7 @@ class Order:
     baseline: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
-    formats: tuple[str, ...] = ("html", "md", "txt")
+    formats: tuple[str, ...] = USUAL
     out: Path | None = None
     timeout: float | None = None
     people: bool = False
@@ -71,7 +73,7 @@ def window(config: "Config", order: Order, *, now: datetime | None = None, liste
         until=order.until,
         baseline=order.baseline or config.defaults.baseline,
         zone=config.timezone,
-        timeout=order.timeout or config.defaults.timeout,
+        timeout=order.timeout or config.defaults.timeout or TIMEOUT,
     )
     return resolve(ask, config.deploy_logs(service), now=now or datetime.now(UTC), listen=listen)
 
@@ -93,7 +95,8 @@ def gather(
     if order.timeout:
         sources = [(kind, replace(source, timeout=order.timeout)) for kind, source in sources]
     evidence, interrupted = ask_sources(sources, found, service.scope, listen=listen)
-    return redact(evidence, config.secrets(), config.redact.patterns), interrupted
+    patterns = {pattern.name: pattern.regex.pattern for pattern in config.redact.patterns}
+    return redact(evidence, config.secrets(), patterns), interrupted
 
 
 def collect(

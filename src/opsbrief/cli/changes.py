@@ -26,7 +26,7 @@ Examples:
 @click.option("--people", is_flag=True, help="Name the authors of commits.")
 @table.forms
 @click.pass_obj
-def command(settings: Settings, *, people: bool, form: str | None, **given: Any) -> int:  # noqa: ANN401 - click's
+def command(settings: Settings, /, *, people: bool, form: str | None, **given: Any) -> int:  # noqa: ANN401 - click's
     """Show commits, tags and deploys in the window."""
     evidence, findings = kind.ask(settings, "changes", given)
     headings = _HEADINGS | ({"author": "AUTHOR"} if people else {})

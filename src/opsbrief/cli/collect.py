@@ -36,7 +36,7 @@ Exit codes: 0 written, every source answered; 1 failed; 2 usage or configuration
 @click.option("--fail-on", type=click.Choice(["changed", "gaps"]), help="End with exit code 6 when this is so.")
 @options.as_json
 @click.pass_obj
-def command(settings: Settings, *, dry_run: bool, fail_on: str | None, as_json: bool, **given: object) -> int:
+def command(settings: Settings, /, *, dry_run: bool, fail_on: str | None, as_json: bool, **given: object) -> int:
     """Gather the evidence since an instant and write the brief."""
     config = settings.load()
     order = options.order(**given)

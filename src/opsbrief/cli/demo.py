@@ -1,10 +1,13 @@
 """``opsbrief demo``: the story of a bad release, on real local storage."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from opsbrief import pipeline
+from opsbrief.cli import options
 from opsbrief.cli.progress import progress
 from opsbrief.cli.settings import Settings
 from opsbrief.errors import WindowError
@@ -31,21 +34,16 @@ It needs no server, no configuration and no network: only git. It opens nothing 
 @click.pass_obj
 def command(settings: Settings, out: Path, at: str | None, formats: tuple[str, ...]) -> int:
     """Build the story of a bad release on this disk and write its brief."""
-    from opsbrief import pipeline  # noqa: PLC0415 - numpy only once it is needed
-    from opsbrief.config import load  # noqa: PLC0415 - same
+    from opsbrief.config import load  # noqa: PLC0415 - only once it is needed
     from opsbrief.demo import build  # noqa: PLC0415 - same
 
     end = _end(at)
     settings.say(f"building the story in {out}/: whisper files, log files, two Git repositories, a deploy log")
     config = load([build(out, end)], {})
     settings.say(f"$ cd {out} && opsbrief collect shop --since deploy" + (f" --until {at}" if at else ""))
-    order = pipeline.Order(
-        service="shop",
-        since="deploy",
-        until=end.isoformat() if at else "now",
-        out=out / "briefs",
-        **({"formats": formats} if formats else {}),
-    )
+    order = pipeline.Order(service="shop", since="deploy", until=end.isoformat() if at else "now", out=out / "briefs")
+    if formats:
+        order = replace(order, formats=options.split(formats))
     with progress(settings) as listen:
         result = pipeline.collect(config, order, now=end, listen=listen)
     settings.say(result.brief.pager)

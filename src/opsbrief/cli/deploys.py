@@ -9,6 +9,7 @@ from opsbrief.cli import table
 from opsbrief.cli.progress import progress
 from opsbrief.cli.settings import Settings
 from opsbrief.codec import encode, stamp
+from opsbrief.pipeline import TIMEOUT
 from opsbrief.resolve import history
 from opsbrief.timespec import Instant, parse
 
@@ -29,7 +30,7 @@ Examples:
 @table.forms
 @click.pass_obj
 def command(
-    settings: Settings, *, service: str | None, since: str, limit: int, timeout: float | None, form: str | None
+    settings: Settings, /, *, service: str | None, since: str, limit: int, timeout: float | None, form: str | None
 ) -> int:
     """List the deploys that the deploy logs know."""
     config = settings.load()
@@ -41,7 +42,11 @@ def command(
     logs = config.deploy_logs(config.service(service))
     with progress(settings) as listen:
         found, gaps = history(
-            logs, start.at, now + timedelta(minutes=5), timeout=timeout or config.defaults.timeout, listen=listen
+            logs,
+            start.at,
+            now + timedelta(minutes=5),
+            timeout=timeout or config.defaults.timeout or TIMEOUT,
+            listen=listen,
         )
     rows: list[table.Row] = [
         {

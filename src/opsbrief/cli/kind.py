@@ -32,7 +32,7 @@ def ask(settings: Settings, kind: str, given: dict[str, Any]) -> tuple["Evidence
             config,
             replace(order, only=names),
             listen=listen,
-            tell=lambda window: [settings.say(line) for line in explain(window)] and None,
+            tell=lambda window: settings.say("\n".join(explain(window))),
         )
     for gap in evidence.gaps:
         settings.say(f"gap: {gap.source}: {gap.what}: {gap.detail}" + (f" ({gap.hint})" if gap.hint else ""))

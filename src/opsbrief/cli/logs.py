@@ -31,7 +31,7 @@ Examples:
 @options.sources
 @table.forms
 @click.pass_obj
-def command(settings: Settings, *, form: str | None, **given: Any) -> int:  # noqa: ANN401 - click's
+def command(settings: Settings, /, *, form: str | None, **given: Any) -> int:  # noqa: ANN401 - click's
     """Show which log patterns are new, exploded or vanished."""
     evidence, findings = kind.ask(settings, "logs", given)
     rows: list[table.Row] = [

@@ -34,7 +34,7 @@ Examples:
 @click.option("--all", "every", is_flag=True, help="One row a series, unchanged ones too.")
 @table.forms
 @click.pass_obj
-def command(settings: Settings, *, every: bool, form: str | None, **given: Any) -> int:  # noqa: ANN401 - click's
+def command(settings: Settings, /, *, every: bool, form: str | None, **given: Any) -> int:  # noqa: ANN401 - click's
     """Show which metrics changed since an instant."""
     evidence, findings = kind.ask(settings, "metrics", given)
     zone = evidence.window.zone

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from opsbrief.pipeline import Order
+from opsbrief.pipeline import USUAL, Order
 
 F = Callable[..., Any]
 
@@ -58,20 +58,21 @@ def as_json(function: F) -> F:
 def order(**given: Any) -> Order:  # noqa: ANN401 - the options of whichever command
     """Make the Order from a command's options; comma lists are allowed wherever an option may repeat."""
     out = given.pop("out", None)
-    formats = _split(given.pop("formats", ()))
+    formats = split(given.pop("formats", ()))
     return Order(
         service=given["service"],
         since=given["since"],
         until=given["until"],
-        baseline=_split(given["baseline"]),
-        only=_split(given.get("only", ())),
-        skip=_split(given.get("skip", ())),
+        baseline=split(given["baseline"]),
+        only=split(given.get("only", ())),
+        skip=split(given.get("skip", ())),
         timeout=given.get("timeout"),
         people=given.get("people", False),
         out=Path(out) if out else None,
-        **({"formats": formats} if formats else {}),
+        formats=formats or USUAL,
     )
 
 
-def _split(values: tuple[str, ...]) -> tuple[str, ...]:
+def split(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what repeated options and comma lists name, in order."""
     return tuple(part.strip() for value in values for part in value.split(",") if part.strip())

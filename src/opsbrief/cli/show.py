@@ -91,7 +91,7 @@ def _what(item: Item) -> str:
 def _rows(item: Item) -> dict[str, Any]:
     """Return how much an item is and, where they are few, its values."""
     if isinstance(item, Series):
-        known = item.values[item.values == item.values]  # noqa: PLR0124 - NaN is the one value unequal to itself
+        known = item.values[item.values == item.values]
         return {
             "start": item.start,
             "step": item.step,

@@ -25,7 +25,7 @@ Examples:
 @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="S", help="Seconds each deploy log may take.")
 @options.as_json
 @click.pass_obj
-def command(settings: Settings, *, as_json: bool, **given: object) -> None:
+def command(settings: Settings, /, *, as_json: bool, **given: object) -> None:
     """Resolve --since and --until and explain how."""
     config = settings.load()
     with progress(settings) as listen:
