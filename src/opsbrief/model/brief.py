@@ -50,6 +50,7 @@ class Cell:
     refs: tuple[str, ...] = ()
     tone: Tone = "plain"
     code: bool = False  # set in a fixed-width face: log patterns, paths, ids
+    anchors: tuple[str, ...] = ()  # the ids that this row explains; where refs lead to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

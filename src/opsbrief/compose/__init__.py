@@ -1,0 +1,75 @@
+"""Evidence and findings to a Brief: what to say, in which order, in which words."""
+
+from collections.abc import Sequence
+
+from opsbrief import text
+from opsbrief.compose import details, figures, front, words
+from opsbrief.compose.case import Case, said, where
+from opsbrief.model.brief import Brief, Line, Paragraph, Scorecard, Section
+from opsbrief.model.evidence import Evidence
+from opsbrief.model.finding import Finding
+
+SUBJECT = 120  # characters of a mail subject
+PAGER = 160  # characters of one short message
+
+
+def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = False) -> Brief:
+    """Return the brief of ``evidence`` and what the analysis found in it.
+
+    ``people`` allows the names of authors on the page; without it no person is named.
+    """
+    case = Case(evidence, findings, people=people)
+    headline, tone = front.headline(case)
+    key = figures.key(case)
+    others, left = figures.rest(case, key)
+    return Brief(
+        title=f"{case.service}: {headline}",
+        subject=words.cut(f"[opsbrief] {case.service}: {headline}", SUBJECT),
+        pager=_pager(case, headline),
+        headline=headline,
+        tone=tone,
+        sections=(*front.page(case, key), _onward(case), *details.pages(case, others, left)),
+        service=case.service,
+        start=case.window.start,
+        end=case.window.end,
+        zone=case.window.zone,
+        version=evidence.version,
+        collected_at=evidence.collected_at,
+        facts=_facts(case),
+    )
+
+
+def _pager(case: Case, headline: str) -> str:
+    """Return the story for a small screen: the headline, then the loudest news of the logs."""
+    news = next(iter(case.patterns), None)
+    tail = f"; {news.verdict} {said(news, 'level', 8)}: {text.line(news.subject, 60)}" if news else ""
+    return words.cut(f"{case.service}: {headline}{tail}", PAGER)
+
+
+def _onward(case: Case) -> Section:
+    """Return the end of the first page: how to repeat it, how to look closer, what its words mean."""
+    window = case.window
+    service = "" if case.service == "all services" else f"{case.service} "
+    again = f"opsbrief collect {service}--since {words.iso(window.start)} --until {words.iso(window.end)}"
+    return Section(
+        name="onward",
+        heading="",
+        blocks=(
+            Scorecard(lines=(Line(label="Ask again", text=again),)),
+            Paragraph(
+                text=f"opsbrief {case.evidence.version} · measured; ~ marks an estimate · “opsbrief show . F1” "
+                "explains [F1], offline · no line names a cause as proven",
+                tone="muted",
+            ),
+        ),
+    )
+
+
+def _facts(case: Case) -> dict[str, str]:
+    """Return a few words for machines that only want the gist: the lead metric and the alibi."""
+    facts = {"service": case.service, "since": case.since}
+    if case.lead:
+        facts |= {"metric": text.line(case.lead.subject, 120), "where": where(case.lead)}
+    if alibi := case.first("alibi"):
+        facts["infrastructure"] = str(alibi.verdict)
+    return facts

@@ -1,0 +1,196 @@
+"""Evidence and findings, indexed by the questions a page asks of them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cached_property
+
+from opsbrief import text
+from opsbrief.compose.words import Clock, natural
+from opsbrief.model.brief import Tone
+from opsbrief.model.evidence import Evidence, Series
+from opsbrief.model.finding import Finding, Verdict
+
+NEAR = 7200.0  # seconds around the anchor within which another deploy log speaks of the same deploy
+NEWS = (Verdict.NEW, Verdict.EXPLODED, Verdict.VANISHED)
+
+#: What a changed metric is said to do: by shape, then by direction.
+_DOES: Mapping[str, tuple[str, str]] = {
+    "step": ("stepped up", "stepped down"),
+    "ramp": ("rising", "falling"),
+    "sawtooth": ("rising", "falling"),
+    "spike": ("spiked", "dipped"),
+    "drop": ("dropped", "dropped"),
+    "silent": ("gone silent", "gone silent"),
+    "noisier": ("noisier", "noisier"),
+    "": ("higher", "lower"),
+}
+
+TONES: Mapping[Verdict, Tone] = {
+    Verdict.CHANGED: "bad",
+    Verdict.NEW: "bad",
+    Verdict.EXPLODED: "bad",
+    Verdict.NOT_RULED_OUT: "bad",
+    Verdict.UNCHANGED: "good",
+    Verdict.RULED_OUT: "good",
+    Verdict.BEGAN_BEFORE: "unknown",
+    Verdict.CANNOT_TELL: "unknown",
+    Verdict.VANISHED: "unknown",
+}
+
+
+class Case:
+    """One brief's material. Pages ask it; it words nothing but the names of things."""
+
+    def __init__(self, evidence: Evidence, findings: Iterable[Finding], *, people: bool) -> None:
+        """Index the findings; ``people`` allows the names of authors on the page."""
+        self.evidence = evidence
+        self.window = evidence.window
+        self.scope = evidence.scope
+        self.findings = tuple(findings)
+        self.people = people
+        self.clock = Clock(evidence.window.zone)
+
+    def all(self, code: str) -> tuple[Finding, ...]:
+        """Return the findings of one code, the most telling first."""
+        return tuple(sorted((f for f in self.findings if f.code == code), key=lambda f: -f.score))
+
+    def first(self, code: str) -> Finding | None:
+        """Return the most telling finding of a code."""
+        return next(iter(self.all(code)), None)
+
+    @cached_property
+    def shifts(self) -> tuple[Finding, ...]:
+        """One finding a metric, in the order of telling: changed, worse, key, configured, strong."""
+        return tuple(sorted(self.all("shift"), key=_telling))
+
+    @cached_property
+    def lead(self) -> Finding | None:
+        """The metric that the brief is about: the first that changed."""
+        return next((f for f in self.shifts if f.verdict is Verdict.CHANGED), None)
+
+    @cached_property
+    def patterns(self) -> tuple[Finding, ...]:
+        """Log patterns that are news, in the order of telling."""
+        return tuple(f for f in self.all("log-pattern") if f.verdict in NEWS)
+
+    @cached_property
+    def series(self) -> Mapping[tuple[str, bool], tuple[Series, ...]]:
+        """The series of each metric: (name, False) of the window, (name, True) of the weeks before it."""
+        found: dict[tuple[str, bool], list[Series]] = {}
+        for item in self.evidence.items(Series):
+            found.setdefault((item.metric or item.name, bool(item.span)), []).append(item)
+        return {key: tuple(held) for key, held in found.items()}
+
+    @cached_property
+    def service(self) -> str:
+        """Name of the service, or what stands for it."""
+        return text.line(self.scope.service, 60) or "all services"
+
+    @cached_property
+    def anchor(self) -> str:
+        """What the window starts from, in words that follow "since": "release 2.14.0"."""
+        anchor = self.window.anchor
+        ref = text.line(anchor.ref, 40)
+        match anchor.kind:
+            case "deploy":
+                return f"release {ref}" if ref else "the last release"
+            case "tag":
+                return f"tag {ref}" if ref else "the tag"
+            case "commit":
+                return f"commit {ref[:10]}" if ref else "the commit"
+            case "alert":
+                return f"the alert {ref}" if ref else "the alert"
+        return self.when
+
+    @cached_property
+    def when(self) -> str:
+        """The start of the window: "Fri 15:02"."""
+        return f"{self.clock.weekday(self.window.start)} {self.clock.time(self.window.start, seconds=False)}"
+
+    @cached_property
+    def since(self) -> str:
+        """The anchor with its time: "release 2.14.0 (Fri 15:02)"."""
+        return self.anchor if self.anchor == self.when else f"{self.anchor} ({self.when})"
+
+    def moment(self, at: datetime, *, seconds: bool | None = None) -> str:
+        """Return an instant as said beside the window's start."""
+        return self.clock.moment(at, self.window.start, seconds=seconds)
+
+
+def does(shift: Finding) -> str:
+    """Return what a changed metric does, without its numbers: "rising", "stepped up"."""
+    up, down = _DOES.get(shift.shape, _DOES[""])
+    return down if shift.facts.get("direction") == "down" else up
+
+
+def where(shift: Finding) -> str:
+    """Return "8 of 8 hosts", or nothing where hosts were not told apart."""
+    total = whole(shift, "hosts_total")
+    if total and shift.hosts:
+        return f"{len(shift.hosts)} of {total} host{'s' if total > 1 else ''}"
+    return ""
+
+
+def whole(finding: Finding, fact: str) -> int:
+    """Return a fact as a whole number, 0 when it is not there."""
+    value = finding.facts.get(fact)
+    return int(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else 0
+
+
+def real(finding: Finding, fact: str) -> float | None:
+    """Return a fact as a number, None when it is not there."""
+    value = finding.facts.get(fact)
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def said(finding: Finding, fact: str, cap: int = 400) -> str:
+    """Return a fact as words, "" when it is not there."""
+    value = finding.facts.get(fact)
+    return text.line(str(value), cap) if value is not None else ""
+
+
+def refs(finding: Finding) -> tuple[str, ...]:
+    """Return the id to be shown behind what a finding says; the receipts lead on to its basis."""
+    return (finding.id,) if finding.id else finding.basis
+
+
+def hosts(names: Iterable[str]) -> list[str]:
+    """Return host names in the order a person expects, app2 before app10."""
+    return sorted((text.line(name, 80) for name in names), key=natural)
+
+
+def folded(names: Iterable[str]) -> list[str]:
+    """Return sorted host names with runs of numbers folded: ["app1–app8", "db1"]."""
+    runs: list[list[str]] = []
+    for name in names:
+        stem, number = _numbered(name)
+        last, before = _numbered(runs[-1][-1]) if runs else ("", -1)
+        if stem == last and number == before + 1 >= 1 and len(runs[-1][-1]) <= len(name):
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return [part for run in runs for part in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else run)]
+
+
+def _numbered(name: str) -> tuple[str, int]:
+    stem = name.rstrip("0123456789")
+    digits = name[len(stem) :]
+    return stem, int(digits) if digits and len(digits) < 10 else -2
+
+
+def worse(shift: Finding) -> bool:
+    """Return whether a changed metric moved in the direction that its configuration calls worse."""
+    side = shift.facts.get("worse")
+    return side not in ("up", "down") or side == shift.facts.get("direction")
+
+
+def _telling(shift: Finding) -> tuple[object, ...]:
+    order = {Verdict.CHANGED: 0, Verdict.BEGAN_BEFORE: 1, Verdict.CANNOT_TELL: 2}
+    return (
+        order.get(shift.verdict, 3),
+        not worse(shift),
+        not shift.facts.get("key"),
+        bool(shift.facts.get("rank")),
+        bool(shift.facts.get("impact")),
+        -shift.score,
+    )

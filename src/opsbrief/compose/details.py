@@ -1,0 +1,218 @@
+"""The later pages: everything the first page rests on, in the order of its lines."""
+
+from collections.abc import Iterator
+
+from opsbrief import text
+from opsbrief.compose import words
+from opsbrief.compose.case import TONES, Case, does, folded, hosts, real, refs, said, where, whole
+from opsbrief.compose.front import first_seen, timeline
+from opsbrief.compose.gaps import section as sources
+from opsbrief.compose.receipts import section as receipts
+from opsbrief.model.brief import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Gallery,
+    Paragraph,
+    Section,
+    Table,
+    Verbatim,
+)
+from opsbrief.model.evidence import Change, Reading, Release
+from opsbrief.model.finding import Finding
+
+ROWS = 120  # rows of a table on a later page
+EXAMPLES = 60  # log patterns with an example
+EXAMPLE = 2000  # characters of an example
+
+
+def pages(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Section]:
+    """Yield the folded sections, in order; ``left`` graphs are not among ``figures``."""
+    for name, heading, blocks in (
+        ("metrics", "All metrics", _metrics(case, figures, left)),
+        ("patterns", "All news in the logs, with an example each", _patterns(case)),
+        ("commits", "The release: commits and files", _commits(case)),
+        ("other", "Other changes", _other(case)),
+        ("events", "Timeline, complete", _events(case)),
+        ("readings", "A look at the hosts", _readings(case)),
+    ):
+        found = tuple(blocks)
+        if found:
+            yield Section(name=name, heading=heading, blocks=found, folded=True)
+    yield sources(case)
+    yield Section(name="method", heading="Method and settings", blocks=tuple(_method(case)), folded=True)
+    yield receipts(case)
+
+
+def _metrics(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Block]:
+    if case.shifts:
+        yield Table(
+            columns=(
+                Column(heading="Metric"),
+                Column(heading="Verdict"),
+                Column(heading="Before → after", align="right"),
+                Column(heading="Shape"),
+                Column(heading="Began", align="right"),
+                Column(heading="Where"),
+            ),
+            rows=tuple(_metric(case, shift) for shift in case.shifts[:ROWS]),
+            caption="Every watched metric, before and after the start of the window",
+            cut=max(0, len(case.shifts) - ROWS),
+        )
+    for wide in case.all("wide-net")[:1]:
+        yield Paragraph(text=_both(wide), refs=refs(wide))
+    if figures:
+        yield Gallery(figures=figures)
+    if left:
+        yield Paragraph(text=f"{words.count(left, 'more graph')} left out.", tone="muted")
+
+
+def _metric(case: Case, shift: Finding) -> tuple[Cell, ...]:
+    return (
+        Cell(text=text.line(shift.subject, 120), refs=refs(shift)),
+        Cell(text=str(shift.verdict), tone=TONES.get(shift.verdict, "plain")),
+        Cell(text=words.arrow(shift.before, shift.after, text.line(shift.unit, 20))),
+        Cell(text=does(shift) if shift.shape else ""),
+        Cell(text=case.moment(shift.onset.at) if shift.onset else ""),
+        Cell(text=where(shift)),
+    )
+
+
+def _patterns(case: Case) -> Iterator[Block]:
+    """Yield each pattern with what is known of it and one line that was really written."""
+    for finding in case.patterns[:EXAMPLES]:
+        example = text.clean(str(finding.facts.get("example") or ""), EXAMPLE).rstrip()
+        lines = [text.line(finding.subject, 1000), *(example.split("\n")[:30] if example.strip() else [])]
+        yield Verbatim(lines=tuple(lines), caption=_known(case, finding), refs=refs(finding))
+    if len(case.patterns) > EXAMPLES:
+        left = words.count(len(case.patterns) - EXAMPLES, "more pattern")
+        yield Paragraph(text=f"{left} in findings.json.", tone="muted")
+
+
+def _known(case: Case, finding: Finding) -> str:
+    """Return everything measured about one pattern: "new ERROR: 0 → 14.1 a minute, 2,227 lines, ..."."""
+    before, after, week = (real(finding, f"rate_{when}") for when in ("before", "after", "last_week"))
+    parts = [f"{words.number(before)} → {words.number(after)} a minute"]
+    parts += [f"{words.number(week)} last week"] if week is not None else []
+    parts += [f"{words.count(whole(finding, 'count'), 'line')}"] if finding.facts.get("count") is not None else []
+    parts += [f"first {seen}"] if (seen := first_seen(case, finding)) else []
+    parts += [f"on {words.listing(folded(hosts(finding.hosts)))}"] if finding.hosts else []
+    parts += [f"said in {place}"] if (place := said(finding, "code_at", 160)) else []
+    return f"{finding.verdict} {said(finding, 'level', 12)}".strip() + f": {', '.join(parts)}"
+
+
+def _commits(case: Case) -> Iterator[Block]:
+    for release in list(case.evidence.items(Release))[:3]:
+        ends = f"{text.line(release.base, 60)}..{text.line(release.head, 60)}"
+        whole = "" if release.complete else " (cut: the repository holds more)"
+        commits = f"{words.count(len(release.commits), 'commit')}, {words.count(len(release.files), 'file')}"
+        yield _changes(case, release.commits, f"{ends}: {commits}{whole}")
+        if release.files:
+            files = sorted(release.files, key=lambda file: -(file.added + file.deleted))
+            yield Table(
+                columns=(Column(heading="File"), Column(heading="Status"), Column(heading="Lines", align="right")),
+                rows=tuple(
+                    (
+                        Cell(text=text.line(file.path, 300), code=True),
+                        Cell(text=_STATUS.get(file.status, text.line(file.status, 4))),
+                        Cell(text="binary" if file.binary else f"+{file.added:,} -{file.deleted:,}"),
+                    )
+                    for file in files[:ROWS]
+                ),
+                caption="Files of the release, the most changed first",
+                cut=max(0, len(files) - ROWS),
+            )
+
+
+_STATUS = {"A": "new", "M": "changed", "D": "deleted", "R": "renamed", "C": "copied", "T": "type changed"}
+
+
+def _changes(case: Case, changes: tuple[Change, ...], caption: str) -> Table:
+    """Return changes as a table; the author is a column only where people may be named."""
+    heads = [Column(heading="When"), Column(heading="Ref"), Column(heading="What")]
+    heads += [Column(heading="By")] if case.people else []
+    rows = []
+    for change in changes[:ROWS]:
+        files = f" ({words.count(len(change.files), 'file')})" if change.files else ""
+        row = [
+            Cell(text=case.moment(change.at)),
+            Cell(text=text.line(change.ref, 60)[:12], code=True, refs=(change.id,) if change.id else ()),
+            Cell(text=f"{words.cut(change.summary, 200)}{files}"),
+        ]
+        rows.append(tuple(row + ([Cell(text=text.line(change.author, 80))] if case.people else [])))
+    return Table(columns=tuple(heads), rows=tuple(rows), caption=caption, cut=max(0, len(changes) - ROWS))
+
+
+def _other(case: Case) -> Iterator[Block]:
+    for finding in case.all("other-change"):
+        yield Paragraph(text=_both(finding), refs=refs(finding))
+    for role, caption in (
+        ("infrastructure", "Infrastructure: changes in the window, and the last one before it"),
+        ("", "Changes without a role"),
+    ):
+        found = tuple(
+            change for change in case.evidence.items(Change) if change.role == role and change.kind != "deploy"
+        )
+        if found:
+            yield _changes(case, tuple(sorted(found, key=lambda change: change.at, reverse=True)), caption)
+
+
+def _events(case: Case) -> Iterator[Block]:
+    if len(case.all("timeline")) > 10:
+        yield timeline(case, 200)
+
+
+def _readings(case: Case) -> Iterator[Block]:
+    for reading in list(case.evidence.items(Reading))[:60]:
+        status = "did not end" if reading.exit_status is None else f"exit {reading.exit_status}"
+        caption = (
+            f"{text.line(reading.host, 80)}: {text.line(reading.command, 200)} ({status}, {case.moment(reading.at)})"
+        )
+        lines = text.clean(reading.stdout or reading.stderr, EXAMPLE * 2).rstrip().split("\n")
+        yield Verbatim(lines=tuple(lines[:60]), caption=caption, refs=(reading.id,) if reading.id else ())
+
+
+def _method(case: Case) -> Iterator[Block]:
+    window = case.window
+    yield Paragraph(
+        text="Each series is compared at the known instant, by ranks, with the time directly before and with the same "
+        "hours of earlier weeks, so that a daily or weekly rhythm is not taken for a change. The number of series is "
+        "allowed for. A missing datapoint is missing, never 0."
+    )
+    yield Paragraph(
+        text="Log lines are folded into patterns; rates are lines per minute, so that stretches of different length "
+        "can be compared. A pattern is new when no line of the baseline has it."
+    )
+    yield Paragraph(
+        text="Measured values stand as they were read; ~ marks an estimate. “Ruled out” is said only when "
+        "everything that was asked about it has answered; what was not read is “cannot tell”. Times say "
+        "what came first. That one thing followed another does not show that it came of it."
+    )
+    rows = [
+        ("Window", f"{window.start.isoformat()} to {window.end.isoformat()}"),
+        ("Time before", words.duration(window.before.total_seconds())),
+        ("Earlier weeks", words.listing([words.ago(shift) for _, shift in window.shifts]) or "none"),
+        ("Zone", window.zone),
+    ]
+    if window.previous:
+        rows.append(
+            ("Deploy before", f"{text.line(window.previous.ref, 40)} {case.moment(window.previous.at)}".strip())
+        )
+    if window.receipt:
+        rows += [("Since", text.line(window.receipt.since, 100)), ("Until", text.line(window.receipt.until, 100))]
+        rows += [("Taken because", text.line(window.receipt.reason, 300))] if window.receipt.reason else []
+    rows += [(f"Redacted: {text.line(rule, 60)}", f"{amount:,}") for rule, amount in case.evidence.redactions.items()]
+    for metric in case.scope.metrics[:ROWS]:
+        said_ = [f"worse: {metric.worse}"] if metric.worse != "either" else []
+        said_ += [f"limit {words.quantity(metric.limit, metric.unit)}"] if metric.limit is not None else []
+        name = text.line(metric.name or metric.target, 80)
+        rows.append((f"Metric {name}", ", ".join([text.line(metric.target, 200), *said_])))
+    yield Table(
+        columns=(Column(heading="Setting"), Column(heading="Value")),
+        rows=tuple((Cell(text=name), Cell(text=value, code=True)) for name, value in rows),
+    )
+
+
+def _both(finding: Finding) -> str:
+    return f"{words.sentence(text.line(finding.headline))} {words.sentence(text.line(finding.detail))}".strip()

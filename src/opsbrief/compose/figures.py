@@ -1,0 +1,142 @@
+"""Which graphs a brief has, and the same graphs as lines of text."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from opsbrief import chart, text
+from opsbrief.compose import words
+from opsbrief.compose.case import NEAR, Case, real, refs
+from opsbrief.errors import GapKind
+from opsbrief.model.brief import Figure
+from opsbrief.model.chart import MarkKind, Moment
+from opsbrief.model.evidence import Change, Event, Series
+from opsbrief.model.finding import Finding
+
+SMALL = 30  # graphs on the later pages
+SPARKS = 2  # series drawn as text
+SPARK = 44  # characters of such a line
+MARKS = 200  # restarts and alarms that are marked at most
+
+
+def key(case: Case) -> Figure | None:
+    """Return the one graph of the first page: the metric that changed, else the configured key metric."""
+    shift = case.lead or next((f for f in case.shifts if f.facts.get("key")), next(iter(case.shifts), None))
+    return _figure(case, shift, "key", 960, 340, sparks=SPARKS) if shift and _series(case, shift) else None
+
+
+def rest(case: Case, drawn: Figure | None) -> tuple[tuple[Figure, ...], int]:
+    """Return the other metrics as small graphs on the same time axis, the changed first, and how many are left out."""
+    shown = [f for f in case.shifts if _series(case, f) and not (drawn and drawn.refs == refs(f))]
+    figures = (
+        _figure(case, shift, f"metric-{number:02d}", 480, 210, sparks=1)
+        for number, shift in enumerate(shown[:SMALL], 1)
+    )
+    return tuple(figures), max(0, len(shown) - SMALL)
+
+
+def _figure(case: Case, shift: Finding, name: str, width: int, height: int, *, sparks: int) -> Figure:
+    series, week = _series(case, shift), _series(case, shift, earlier=True)
+    unit = text.line(shift.unit, 20) or next((text.line(item.unit, 20) for item in series if item.unit), "")
+    drawing = chart.build(
+        series,
+        case.window,
+        title=text.line(shift.subject, 200),
+        unit=unit,
+        limit=real(shift, "limit"),
+        marks=tuple(marks(case)),
+        week=week,
+        width=width,
+        height=height,
+        emphasise=shift.hosts,
+    )
+    return Figure(
+        name=name,
+        chart=drawing,
+        caption=_caption(case, shift, series, week) if sparks > 1 else _movement(shift),
+        alt=text.line(shift.headline, 300) or text.line(shift.subject, 200),
+        text=tuple(_text(case, series, shift, sparks)),
+        refs=refs(shift),
+    )
+
+
+def _series(case: Case, shift: Finding, *, earlier: bool = False) -> tuple[Series, ...]:
+    return case.series.get((shift.subject, earlier), ())
+
+
+def _caption(case: Case, shift: Finding, series: Sequence[Series], week: Sequence[Series]) -> str:
+    """Say what is drawn, so that the picture can be read without the page around it."""
+    hosts = {item.host for item in series if item.host}
+    parts = [
+        f"{text.line(shift.subject, 80)} on {words.count(len(hosts), 'host')}"
+        if hosts
+        else text.line(shift.subject, 80)
+    ]
+    if week:
+        labels = words.unique(item.span for item in week)
+        shifts = [words.ago(shift_) for label, shift_ in case.window.shifts if label in labels]
+        parts.append(f"grey: the same hours {words.listing(shifts) or 'of earlier weeks'}")
+    if any(mark.kind == "restart" for mark in marks(case)):
+        parts.append("ticks: restarts")
+    return "; ".join(parts)
+
+
+def _movement(shift: Finding) -> str:
+    """Return the finding of a small graph in a few words."""
+    moved = words.arrow(shift.before, shift.after, text.line(shift.unit, 20))
+    return f"{text.line(shift.subject, 80)} {shift.verdict}: {moved}"
+
+
+def marks(case: Case) -> Iterator[Moment]:
+    """Yield what is marked on every graph: restarts, hard alarms, other deploys, changes of the infrastructure."""
+    whole = case.window.whole
+    for candidate in case.window.receipt.candidates if case.window.receipt else ():
+        deploy = candidate.deploy
+        if whole.start <= deploy.at < whole.end and not candidate.taken and abs(candidate.offset) > NEAR:
+            yield Moment("deploy", deploy.at, text.line(deploy.ref, 40))
+    count = 0
+    for event in case.evidence.items(Event):
+        kind: MarkKind | None = "restart" if event.kind == "restart" else "alarm" if _alarm(event) else None
+        if kind and whole.start <= event.at < whole.end and count < MARKS:
+            count += 1
+            yield Moment(kind, event.at, text.line(event.host, 60))
+    for change in case.evidence.items(Change):
+        if change.role == "infrastructure" and change.in_window and whole.start <= change.at < whole.end:
+            yield Moment("change", change.at, words.cut(change.summary, 40))
+
+
+def _alarm(event: Event) -> bool:
+    return event.kind == "state" and event.state_type == "hard" and event.state in ("WARNING", "CRITICAL", "DOWN")
+
+
+def _text(case: Case, series: Sequence[Series], shift: Finding, most: int) -> Iterator[str]:
+    """Yield a sparkline for the series that went furthest, and the start of the window under them."""
+    told = [item for item in series if not np.isnan(item.values).all()]
+    if not told:
+        return
+    down = shift.facts.get("direction") == "down"
+    told.sort(key=lambda item: (np.nanmin(item.values) if down else -np.nanmax(item.values), words.natural(item.host)))
+    names = [text.middle(text.line(item.host or item.name), 16) for item in told[:most]]
+    room = max(len(name) for name in names)
+    for name, item in zip(names, told, strict=False):
+        low, high = words.number(float(np.nanmin(item.values))), float(np.nanmax(item.values))
+        spark = chart.sparkline(item.values, SPARK)
+        yield f"{name:<{room}}  {spark:<{SPARK}}  {low}–{words.quantity(high, text.line(shift.unit, 12))}"
+    whole = case.window.whole
+    first = told[0]
+    spots = min(SPARK, first.values.size)
+    at = int((case.window.start.timestamp() - first.start) / max(1, first.end - first.start) * spots)
+    if 0 <= at < spots and whole.start < case.window.start:
+        note = f"↑ {case.clock.time(case.window.start, seconds=False)} {case.anchor}"
+        rest = f", and {words.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
+        yield f"{' ' * (room + 2 + at)}{note}{rest}"
+
+
+def why_empty(case: Case) -> str:
+    """Return why there is no graph, when series were asked for."""
+    asked = [metric for metric in case.scope.metrics if not metric.rank]
+    if not asked:
+        return ""
+    lost = words.unique(gap.source for gap in case.evidence.gaps if gap.kind is not GapKind.SKIPPED)
+    where = f" (see what is missing in {words.listing(lost)})" if lost else ""
+    return f"no graph: not one of {words.count(len(asked), 'configured metric')} has data{where}"

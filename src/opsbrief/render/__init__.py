@@ -1,0 +1,1 @@
+"""One module per form of a brief; they share nothing but the Brief."""
