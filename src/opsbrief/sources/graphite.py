@@ -1,0 +1,251 @@
+"""Graphite: series by /render, names by /metrics, deploys by /events.
+
+For graphite-web, carbonapi, Metrictank (Grafana Cloud) and VictoriaMetrics. Status 200 proves nothing there:
+a missing series, a target with a slip in it or a truncated file all give 200. So what is wanted is known
+before it is asked for, and what does not come is a Gap.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from math import ceil
+from typing import TYPE_CHECKING, ClassVar, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from opsbrief.errors import GapKind, SourceError
+from opsbrief.graphite import events, names
+from opsbrief.graphite.answer import Points
+from opsbrief.graphite.plan import Takers, Want, globs, plan, wants
+from opsbrief.graphite.render import Render, Sheet, bounds, digest, shaped
+from opsbrief.graphite.tally import Tally
+from opsbrief.graphite.target import host_of, tags_of
+from opsbrief.model.evidence import Change, Gap, Item, Origin, Series
+from opsbrief.model.scope import Metric
+from opsbrief.model.window import Deploy, Span, TimeKind, Window
+from opsbrief.source import Web
+from opsbrief.text import clean, line
+from opsbrief.transport.deadline import Deadline
+from opsbrief.transport.flight import side_by_side
+
+if TYPE_CHECKING:
+    from opsbrief.transport.http import Answer, Client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graphite(Web):
+    """A server with Graphite's API."""
+
+    gives: ClassVar[frozenset[str]] = frozenset({"metrics", "changes", "deploys"})
+
+    targets: tuple[str, ...] = field(default=(), metadata={"help": "more targets, beside the metrics of the service"})
+    max_series: int = field(default=2000, metadata={"help": "most series to fetch for each span of time"})
+    dialect: Literal["auto", "graphite", "carbonapi", "victoriametrics"] = field(
+        default="auto", metadata={"help": "which server it is; saves the requests that find it out"}
+    )
+    format: Literal["auto", "json", "raw"] = field(default="auto", metadata={"help": "how series are sent"})
+    deploy_tags: tuple[str, ...] = field(
+        default=(), metadata={"help": "tags that an event carries, all of them, when it marks a deploy"}
+    )
+    deploy_ref: str = field(
+        default="", metadata={"help": "regular expression that finds the version in an event; group 'ref' or the first"}
+    )
+
+    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
+        """Yield the series of every span, and the deploy events of the window when ``deploy_tags`` is set."""
+        asked = [*wants(self._metrics(), self.scope.hosts, self.name)]
+        yield from (entry for entry in asked if isinstance(entry, Gap))
+        series = [entry for entry in asked if isinstance(entry, Want)]
+        if not asked and not self.deploy_tags:
+            yield Gap(
+                source=self.name,
+                what="everything",
+                kind=GapKind.SKIPPED,
+                detail="no metric asks this source",
+                hint="add metrics to the service, or targets to the source",
+            )
+        with self.client(deadline) as http:
+            if self.deploy_tags:
+                yield from self._changes(http, window)
+            if series:
+                yield from self._series(http, series, window, deadline)
+
+    def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
+        """Yield the events tagged as deploys (``deploy_tags``, else "deploy") in [since, until]."""
+        pattern = self._pattern()
+        with self.client(deadline) as http:
+            for marker in self._markers(http, since, until)[0]:
+                if since <= marker.at <= until:
+                    yield Deploy(
+                        at=marker.at,
+                        ref=marker.ref(pattern),
+                        note=marker.what,
+                        source=self.name,
+                        time_kind=TimeKind.EVENT_TIME,
+                        succeeded=marker.succeeded,
+                        rollback=marker.rollback,
+                    )
+
+    def find(self, query: str, deadline: Deadline) -> tuple[str, ...]:
+        """Return the names on the last level of ``query`` (globs allowed), sorted; a branch ends with a dot."""
+        with self.client(deadline) as http:
+            answer = http.get("/metrics/find", [("query", query), ("format", "completer")], allow=(400, 404, 500))
+            if answer.status != 200:
+                raise SourceError(GapKind.REJECTED, f"{self._shown()} does not list metrics: HTTP {answer.status}")
+            return shaped(lambda: names.found(answer.json(), query))
+
+    def _metrics(self) -> Iterator[Metric]:
+        yield from (metric for metric in self.scope.metrics if metric.source in {"", self.name})
+        yield from (Metric(target=target) for target in self.targets)
+
+    # Series
+
+    def _series(
+        self, http: "Client", asked: Sequence[Want], window: Window, deadline: Deadline
+    ) -> Iterator[Item | Gap]:
+        laid = plan(asked, self._expand(http, globs(asked)), self.max_series, self.name)
+        yield from laid.gaps
+        render = Render(http, "json" if self.dialect == "victoriametrics" else self.format)
+        tally = Tally(self.name, asked, laid)
+        tasks = [(span, group) for span in window.spans() for group in laid.groups]
+        for (span, _group), result in side_by_side(lambda task: render.fetch(*task), tasks, deadline):
+            if isinstance(result, SourceError):
+                raise result
+            for sheet in result:
+                if isinstance(sheet.content, SourceError):
+                    tally.failed(span, sheet.asks, sheet.content)
+                else:
+                    yield from self._items(sheet, sheet.content, span, tally)
+        yield from tally.gaps()
+
+    def _expand(self, http: "Client", queries: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+        """Return which series the globs stand for; nothing where the server cannot say, so that they go blindly."""
+        known: dict[str, tuple[str, ...]] = {}
+        for at in range(0, len(queries), 500):
+            known |= self._listed(http, queries[at : at + 500])
+        return known
+
+    @staticmethod
+    def _listed(http: "Client", queries: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        form = [*(("query", query) for query in queries), ("groupByExpr", "1"), ("leavesOnly", "1")]
+        answer = http.post("/metrics/expand", form=form, allow=(400, 404, 405, 500, 501))
+        if answer.status != 200 or answer.body.lstrip()[:1] not in {b"{", b"["}:
+            return {}
+        return shaped(lambda: names.expanded(answer.json(), queries))
+
+    def _items(self, sheet: Sheet, content: Sequence[Points], span: Span, tally: Tally) -> Iterator[Series]:
+        takers = Takers(sheet.asks)
+        again = not sheet.asks[0].plain
+        seen: dict[str, int] = {}
+        for points in content:
+            cut = _within(points, span)
+            for want in takers.of(points.name):
+                if not tally.takes(span, want, cut, again=again):
+                    continue
+                name = clean(points.name, 1000)
+                path = points.tags.get("name", points.name)
+                if again:
+                    seen[name] = seen.get(name, 0) + 1
+                    if seen[name] > 1:  # alias() on a glob: one name for several series
+                        name = f"{name} ({clean(path, 1000) if path != points.name else seen[name]})"
+                yield Series(
+                    name=name,
+                    start=cut.start,
+                    step=cut.step,
+                    values=cut.values,
+                    metric=want.metric.name or want.metric.target,
+                    host=want.host or line(host_of(path, self.scope.hosts), 200),
+                    unit=want.metric.unit,
+                    span=span.label,
+                    tags=_tags(points),
+                    origin=self._origin(sheet, points.name),
+                )
+
+    def _origin(self, sheet: Sheet, name: str) -> Origin:
+        """Return the request that brought a series, with its own target and the number of the others."""
+        mine = next((ask.target for ask in sheet.asks if ask.target == name), sheet.asks[0].target)
+        others = f" (and {len(sheet.asks) - 1} more targets)" if len(sheet.asks) > 1 else ""
+        return Origin(
+            source=self.name,
+            query=f"POST /render target={mine}{others} {sheet.query}",
+            url=f"{self._shown()}/render",
+            fetched_at=sheet.fetched_at,
+            bytes=sheet.size,
+            digest=sheet.digest,
+        )
+
+    def _shown(self) -> str:
+        """Return the base URL without user and password."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+
+    # Events
+
+    def _changes(self, http: "Client", window: Window) -> Iterator[Change | Gap]:
+        span, pattern = window.whole, self._pattern()
+        try:
+            found, answer = self._markers(http, span.start, span.end)
+        except SourceError as error:
+            if error.kind in {GapKind.UNREACHABLE, GapKind.UNAUTHORIZED, GapKind.TIMEOUT}:
+                raise
+            yield Gap(source=self.name, what="deploy events", kind=error.kind, detail=error.message, hint=error.hint)
+            return
+        origin = Origin(
+            source=self.name,
+            query=f"GET /events/get_data tags={' '.join(self._tags())}",
+            url=f"{self._shown()}/events/get_data",
+            fetched_at=datetime.now(UTC),
+            bytes=len(answer.body),
+            digest=digest(answer.body),
+        )
+        for marker in found:
+            if span.start <= marker.at < span.end:
+                yield Change(
+                    kind="deploy",
+                    at=marker.at,
+                    ref=marker.ref(pattern),
+                    summary=marker.what,
+                    role="application",
+                    origin=origin,
+                )
+
+    def _markers(self, http: "Client", since: datetime, until: datetime) -> tuple[tuple[events.Marker, ...], "Answer"]:
+        """Return the events with all the tags. Integer times only: anything else depends on the server's zone."""
+        missing = SourceError(
+            GapKind.REJECTED,
+            f"{self._shown()} has no /events",
+            "only graphite-web keeps events, carbonapi and VictoriaMetrics do not; use another deploy log",
+        )
+        if self.dialect in {"carbonapi", "victoriametrics"}:
+            raise missing
+        first, last = int(since.timestamp()), ceil(until.timestamp())
+        asked = [("from", str(first)), ("until", str(last)), ("tags", " ".join(self._tags()))]
+        answer = http.get("/events/get_data", asked, allow=(400, 404))
+        if answer.status != 200:
+            raise missing
+        return shaped(lambda: tuple(events.markers(answer.json()))), answer
+
+    def _tags(self) -> tuple[str, ...]:
+        return self.deploy_tags or ("deploy",)
+
+    def _pattern(self) -> re.Pattern[str] | None:
+        try:
+            return re.compile(self.deploy_ref) if self.deploy_ref else None
+        except re.error as error:
+            raise SourceError(GapKind.REJECTED, f"deploy_ref is no regular expression: {error}") from None
+
+
+def _within(points: Points, span: Span) -> Points:
+    """Return the points of [start, end) alone: servers differ in whether they include the ends."""
+    first, end = bounds(span)
+    skip = max(0, -((points.start - first) // points.step)) if points.start < first else 0
+    stop = max(skip, min(len(points.values), -((points.start - end) // points.step)))
+    if skip == 0 and stop == len(points.values):
+        return points
+    return replace(points, start=points.start + skip * points.step, values=points.values[skip:stop])
+
+
+def _tags(points: Points) -> dict[str, str]:
+    """Return the tags in the name and beside it, without the one that only repeats the name."""
+    found = {**tags_of(points.name), **points.tags}
+    return {line(key, 100): line(value) for key, value in found.items() if (key, value) != ("name", points.name)}
