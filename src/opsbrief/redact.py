@@ -33,7 +33,7 @@ _RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
         "private-key",
         re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?P<v>.{1,8000}?)(?:-----END|\Z)", re.DOTALL),
     ),
-    ("authorization", re.compile(r"(?i)\bauthorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:\w{1,12} )?" + _VALUE)),
+    ("authorization", re.compile(r"(?i)authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:\w{1,12} )?" + _VALUE)),
     ("bearer", re.compile(r"(?i)\bbearer\s{1,3}(?P<v>[A-Za-z0-9._~+/=-]{12,2000})")),
     (
         "password",

@@ -34,7 +34,7 @@ SCOPE = Scope(service="shop", hosts=("app1",), metrics=(Metric(target="collectd.
 TIMEOUT = 1.5
 
 #: What a source needs besides url or path.
-EXTRA: dict[str, dict[str, Any]] = {"elasticsearch": {"index": "logs-*"}}
+EXTRA: dict[str, dict[str, Any]] = {"elasticsearch": {"index": "logs-*"}, "git": {"role": "infrastructure"}}
 
 WEB = [kind for kind in kinds() if issubclass(load(kind), Web)]
 FILES = [kind for kind in kinds() if "path" in {field.name for field in dataclasses.fields(load(kind))}]
