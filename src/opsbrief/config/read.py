@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from opsbrief import sources as catalogue
-from opsbrief.config.check import BUILT_IN, WRONG, Checker
+from opsbrief.config.check import BUILT_IN, Checker
 from opsbrief.config.layers import NAME, environment, find, overlay, tree
 from opsbrief.config.option import suggest
 from opsbrief.config.tree import Items, Keys, Mark, Node, Table, Text, kind
@@ -76,7 +76,7 @@ class _Reader:
             defaults=defaults,
             sources=sources,
             deploys=deploys,
-            services=self._services(sources, deploys),
+            services=self._services(),
             redact=self._section("redact", Redact),
             deliver=self._section("deliver", Deliver),
         )
@@ -100,8 +100,8 @@ class _Reader:
         node = self.root.entries.get("version", (None, None))[1]
         if node is None:
             self.check.note(("version",), 1, BUILT_IN)
-        elif self.check.value(Literal[1], node, ("version",)) is WRONG:
-            self.check.wrong(node.mark, ("version",), "this opsbrief reads version 1")
+        else:
+            self.check.value(Literal[1], node, ("version",))
 
     def _timezone(self) -> str:
         node = self.root.entries.get("timezone", (None, None))[1]
@@ -212,7 +212,7 @@ class _Reader:
             return None
         if name not in self._table("sources").entries:
             known = [key for key, (_, source) in sources.items() if "deploys" in source.gives]
-            self.check.wrong(node.mark, path, f"there is no source {line(name, 60)!r}", suggest(name, known))
+            self._missing(Text(node.mark, name), path, "source", known)
             return None
         if name not in sources:
             return None  # its own problems are noted
@@ -222,37 +222,52 @@ class _Reader:
             return None
         return kind_, source
 
-    def _services(self, sources: Mapping[str, Sourced], deploys: Sequence[Sourced]) -> dict[str, Service]:
+    def _services(self) -> dict[str, Service]:
         made: dict[str, Service] = {}
         for name, (mark, node) in self._table("services").entries.items():
             path = ("services", name)
             if not self._named(name, mark, path):
                 continue
-            found = self.check.build(ServiceOptions, node, path)
-            if not found:
-                continue
-            self._named_sources(node, path, "sources", found.sources, tuple(sources))
-            self._named_sources(node, path, "deploys", found.deploys, tuple({s.name for _, s in deploys}))
-            for part in ("metrics", "logs"):
-                asked = tuple(item.source for item in getattr(found, part) if item.source)
-                self._named_sources(node, path, part, asked, tuple(sources))
-            scope = Scope(
-                service=name,
-                hosts=found.hosts,
-                metrics=found.metrics,
-                logs=found.logs,
-                infrastructure=found.infrastructure,
-            )
-            made[name] = Service(scope=scope, sources=found.sources, deploys=found.deploys)
+            self._references(node, path)
+            if found := self.check.build(ServiceOptions, node, path):
+                scope = Scope(
+                    service=name,
+                    hosts=found.hosts,
+                    metrics=found.metrics,
+                    logs=found.logs,
+                    infrastructure=found.infrastructure,
+                )
+                made[name] = Service(scope=scope, sources=found.sources, deploys=found.deploys)
         return made
 
-    def _named_sources(self, node: Node, path: Keys, key: str, names: Sequence[str], known: Sequence[str]) -> None:
-        written = self._table("sources").entries
-        for name in names:
-            if name not in known and (key == "deploys" or name not in written):
-                mark = node.entries[key][1].mark if isinstance(node, Table) else node.mark
-                what = "deploy log" if key == "deploys" else "source"
-                self.check.wrong(mark, (*path, key), f"there is no {what} {line(name, 60)!r}", suggest(name, known))
+    def _references(self, service: Node, path: Keys) -> None:
+        """Check the names of sources in a service against those written, whether or not these are right."""
+        sources = tuple(self._table("sources").entries)
+        deploys = self._node("deploys")
+        logs = tuple(item.text for item in _children(deploys, "source")) if isinstance(deploys, Items) else sources
+        for key, known, what in (("sources", sources, "source"), ("deploys", logs, "deploy log")):
+            for item in _children(service, key):
+                if item.text not in known:
+                    self._missing(item, (*path, key), what, known)
+        for key in ("metrics", "logs"):
+            for item in _children(service, key, "source"):
+                if item.text not in sources:
+                    self._missing(item, (*path, key), "source", sources)
+
+    def _missing(self, node: Text, path: Keys, what: str, known: Sequence[str]) -> None:
+        self.check.wrong(node.mark, path, f"there is no {what} {line(node.text, 60)!r}", suggest(node.text, known))
+
+
+def _children(node: Node, *keys: str) -> Iterator[Text]:
+    """Yield the texts that stand below ``keys``; lists on the way are walked through."""
+    if isinstance(node, Items):
+        for item in node.items:
+            yield from _children(item, *keys)
+    elif isinstance(node, Table):
+        if keys and keys[0] in node.entries:
+            yield from _children(node.entries[keys[0]][1], *keys[1:])
+    elif not node.empty and (not keys or keys == ("source",)):
+        yield node  # "source" is optional in front of a deploy log's name
 
 
 def _bare(cls: type[T]) -> T:
