@@ -41,7 +41,7 @@ class Git(Source):
 
     gives: ClassVar[frozenset[str]] = frozenset({"changes", "deploys"})
 
-    path: str = field(metadata={"help": "work tree or bare repository"})
+    path: str = field(metadata={"help": "work tree or bare repository", "path": True})
     role: Literal["infrastructure", "application"] = field(metadata={"help": "what its commits change"})
     branches: tuple[str, ...] = field(default=(), metadata={"help": "branches to read; default: the one HEAD is on"})
     first_parent: bool = field(default=False, metadata={"help": "only the branch itself, not inside what it merged"})

@@ -38,7 +38,7 @@ class Whisper(Source):
 
     gives: ClassVar[frozenset[str]] = frozenset({"metrics"})
 
-    path: str = field(metadata={"help": "folder that holds the .wsp files, carbon's storage/whisper"})
+    path: str = field(metadata={"help": "folder that holds the .wsp files, carbon's storage/whisper", "path": True})
     targets: tuple[str, ...] = field(default=(), metadata={"help": "more targets, beside the metrics of the service"})
     max_series: int = field(default=2000, metadata={"help": "most series to read"})
 
