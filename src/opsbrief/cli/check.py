@@ -1,4 +1,4 @@
-"""``opsbrief check``: is every source reachable, authorised, and does it really return data?"""
+"""``opsbrief check``: whether every source is reachable, authorised, and really returns data."""
 
 import json
 from dataclasses import asdict

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from opsbrief.collect import Job, Listener, Runner, Tray
 from opsbrief.config import Config, Service
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Reading, Release, Series
+from opsbrief.model.scope import Scope
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.source import DeployLog, Source
 from opsbrief.timespec import spell
@@ -51,18 +52,20 @@ def recent(now: datetime | None = None) -> Window:
 
 def check(config: Config, services: Sequence[Service], only: Sequence[str], skip: Sequence[str]) -> list["Question"]:
     """Return what there is to ask: each source of data for each service, everything else once."""
-    questions: dict[tuple[str, str, str], Question] = {}
+    questions: list[Question] = []
+    asked: list[tuple[Source, str]] = []
     for service in services:
         active = config.active(service, only, skip)
-        for kind, source in active:
-            own = service.name if source.gives & {"metrics", "logs"} else ""
-            questions.setdefault((source.name, own, "data"), Question(kind, source, own))
         names = {source.name for _, source in active}
-        for kind, source in config.deploy_logs(service):
-            if source.name in names:
-                key = (source.name, "", f"deploys {source!r}")
-                questions.setdefault(key, Question(kind, source, "", deploys=True))
-    return list(questions.values())
+        found = [Question(kind, source) for kind, source in active]
+        found += [Question(kind, source, deploys=True) for kind, source in config.deploy_logs(service)]
+        for question in found:
+            own = service.name if question.scoped else ""
+            key = (replace(question.source, scope=Scope()), f"{own} {question.deploys}")
+            if question.source.name in names and key not in asked:
+                asked.append(key)
+                questions.append(replace(question, service=own))
+    return questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,13 @@ class Question:
 
     type: str
     source: Source
-    service: str = ""
+    service: str = ""  # empty where the answer is the same for each
     deploys: bool = False
+
+    @property
+    def scoped(self) -> bool:
+        """Whether the answer depends on the service."""
+        return not self.deploys and bool(self.source.gives & {"metrics", "logs"})
 
     def job(self, window: Window, timeout: float | None = None) -> "Job[Item | Deploy]":
         """Return it as a job for the runner."""
