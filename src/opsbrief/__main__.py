@@ -1,5 +1,6 @@
 """The entry point: ``opsbrief`` and ``python -m opsbrief``."""
 
+import os
 import sys
 
 
@@ -9,7 +10,7 @@ def main() -> None:
         from opsbrief import __version__  # noqa: PLC0415 - the fast path is the point
 
         sys.stdout.write(f"opsbrief {__version__}\n")
-    elif sys.argv[1:] in ([], ["--help"], ["-h"]):
+    elif sys.argv[1:] in ([], ["--help"], ["-h"]) and "_OPSBRIEF_COMPLETE" not in os.environ:
         from opsbrief.cli import menu  # noqa: PLC0415 - same
 
         sys.stdout.write(menu.text())

@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def _code(argv: list[str] | None) -> int:  # noqa: PLR0911 - one return a way to end
     try:
-        done: Any = group.main(argv, prog_name="opsbrief", standalone_mode=False)
+        done: Any = group.main(argv, prog_name="opsbrief", complete_var="_OPSBRIEF_COMPLETE", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as end:
         return end.exit_code
