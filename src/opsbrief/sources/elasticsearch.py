@@ -1,0 +1,388 @@
+"""Log lines from Elasticsearch 6 to 9 and OpenSearch 1 to 3, over plain HTTP.
+
+Features are probed, versions never compared: proxies hide them and OpenSearch lies about its own.
+Counting is the cluster's work (one aggregation per stretch); the lines that come back are bounded.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import ClassVar
+
+from opsbrief.errors import GapKind, SourceError
+from opsbrief.model.evidence import Gap, Item, LogRecord, LogSample, Origin
+from opsbrief.model.scope import Logs
+from opsbrief.model.window import Deploy, Span, TimeKind, Window
+from opsbrief.search import fields as layouts
+from opsbrief.search import names, query
+from opsbrief.search.cluster import LENIENT, Cluster, Tally
+from opsbrief.search.lines import record
+from opsbrief.search.paging import Pager
+from opsbrief.search.sampling import Drawn, Question, draw, lines
+from opsbrief.source import Web
+from opsbrief.text import line
+from opsbrief.transport.deadline import Deadline
+
+_SOON = timedelta(minutes=15)  # an index of today that young may simply not have had its first line
+_FATAL = {GapKind.UNREACHABLE, GapKind.UNAUTHORIZED, GapKind.TIMEOUT}  # asking on would end the same way
+_DEPLOY_LINES = 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elasticsearch(Web):
+    """Indices, data streams or aliases that hold log lines."""
+
+    gives: ClassVar[frozenset[str]] = frozenset({"logs", "deploys"})
+
+    index: str = field(
+        default="logstash-*",
+        metadata={"help": "index, alias, data stream; wildcards, comma lists; a date pattern (logstash-%Y.%m.%d, UTC)"},
+    )
+    fields: layouts.Layout = field(default="auto", metadata={"help": "layout of the documents"})
+    time_field: str = field(default="", metadata={"help": "field of the time, when the layout's is not it"})
+    message_field: str = field(default="", metadata={"help": "field of the message"})
+    level_field: str = field(default="", metadata={"help": "field of the level"})
+    host_field: str = field(default="", metadata={"help": "field of the host name"})
+    service_field: str = field(default="", metadata={"help": "field of the service name"})
+    limit: int = field(default=5000, metadata={"help": "lines fetched per query and stretch; totals are always true"})
+    page: int = field(default=5000, metadata={"help": "most lines in one answer"})
+    deploy_query: str = field(default="", metadata={"help": "query string of the lines a new version writes at start"})
+    deploy_regex: str = field(
+        default=r"(?P<ref>v?\d+(?:\.\d+)+[\w.+-]*)",
+        metadata={"help": "regular expression with the named group ref, searched in such a line"},
+    )
+
+    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
+        """Yield one sample per log query and stretch: the time before, the incident, the same hours of weeks before."""
+        wanted = self.scope.logs or (Logs(),)
+        with self.client(deadline) as http:
+            ask = _Asking(self, Pager(Cluster(http, deadline), self.client, max(1, self.page)))
+            for logs in wanted:
+                if logs.source in {"", self.name}:
+                    yield from ask.samples(logs, window)
+
+    def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
+        """Yield a deploy for the first line of each version in [since, until]; raise when it cannot be asked."""
+        if not self.deploy_query:
+            raise SourceError(GapKind.SKIPPED, f"{self.name} has no deploy_query", "set it, or take it off deploys")
+        pattern = _pattern(self.deploy_regex)
+        if "ref" not in pattern.groupindex:
+            raise SourceError(GapKind.REJECTED, "deploy_regex has no group named ref", "write it as (?P<ref>...)")
+        with self.client(deadline) as http:
+            ask = _Asking(self, Pager(Cluster(http, deadline), self.client, max(1, self.page)))
+            # A millisecond more: the range ends before its end, a deploy at ``until`` counts.
+            span = Span("", since, until + timedelta(milliseconds=1))
+            yield from ask.deploys(span, pattern)
+
+    def layout(self, logs: Logs) -> layouts.Fields:
+        """Return where the parts of a line are looked for: the layout, then what the source and the query name."""
+        return layouts.given(
+            layouts.given(
+                layouts.layout(self.fields),
+                time=self.time_field,
+                message=self.message_field,
+                level=self.level_field,
+                host=self.host_field,
+                service=self.service_field,
+            ),
+            message=logs.message,
+            level=logs.level,
+            host=logs.host,
+        )
+
+
+class _Asking:
+    """One walk through the questions to one cluster; remembers what was probed."""
+
+    def __init__(self, source: Elasticsearch, pager: Pager) -> None:
+        self.source = source
+        self.pager = pager
+        self.cluster = pager.cluster
+        self._mapped: dict[tuple[str, layouts.Fields], layouts.Mapped] = {}
+        self._levels: dict[tuple[str, layouts.Fields], layouts.Level | None] = {}
+        self._missing: dict[str, bool] = {}
+
+    def samples(self, logs: Logs, window: Window) -> Iterator[LogSample | Gap]:
+        """Yield the samples of one query, and a gap for each thing that is not there."""
+        try:
+            keep = _keeper(logs.ignore)
+        except SourceError as error:
+            yield self._gap(f"log query {_named(logs)}", error)
+            return
+        lines_found = answered = 0
+        for span in _stretches(window):
+            try:
+                for item in self._stretch(logs, span, keep):
+                    yield item
+                    if isinstance(item, LogSample):
+                        answered += 1
+                        lines_found += item.total
+            except SourceError as error:
+                if error.kind in _FATAL:
+                    raise
+                yield self._gap(f"log query {_named(logs)}", error, span.label)
+                if error.kind is GapKind.REJECTED:
+                    return  # the same words would be refused for every stretch
+        if answered and not lines_found:
+            yield self._none(logs)
+
+    def _stretch(self, logs: Logs, span: Span, keep: Callable[[LogRecord], bool] | None) -> Iterator[LogSample | Gap]:
+        self.cluster.tally = Tally()
+        layout = self.source.layout(logs)
+        index, gaps = self._index(span)
+        yield from gaps
+        if not index:
+            return
+        mapped = self._probe(index, layout)
+        question = Question(
+            index=index,
+            fields=layout,
+            time=mapped.time,
+            nanos=mapped.nanos,
+            query=logs.query,
+            start=span.start,
+            end=span.end,
+        )
+        question = replace(question, level=self._level(question, mapped))
+        drawn = draw(self.pager, question, max(1, self.source.limit), keep)
+        yield self._sample(question, span, drawn)
+        yield from self._shortfalls(question, span, drawn)
+        if drawn.broken is not None:
+            raise drawn.broken
+
+    # --- where to ask -----------------------------------------------------------------------------
+
+    def _index(self, span: Span) -> tuple[str, list[Gap]]:
+        """Return the path segment of what exists for a stretch ("" for nothing), and a gap for what does not."""
+        wanted = names.expand(self.source.index, span.start, span.end)
+        if not wanted:
+            raise SourceError(GapKind.REJECTED, f"{self.source.name} has no index to ask", "set index")
+        plain = [name for name in wanted if not name.startswith("-")]
+        lost = [name for name in plain if self._lost(name, wanted[name])]
+        young = [name for name in lost if _young(wanted[name])]
+        gaps = [self._absent(name, span, wanted[name]) for name in lost if name not in young]
+        there = [name for name in wanted if name not in lost]
+        if not set(there) & set(plain):
+            if not gaps:
+                gaps = [self._absent(", ".join(young), span, None)]
+            return "", gaps
+        return names.joined(self.source.index, there), gaps
+
+    def _lost(self, name: str, _first: datetime | None) -> bool:
+        if name not in self._missing:
+            self._missing[name] = self.cluster.missing(names.joined(name, [name]))
+        return self._missing[name]
+
+    def _absent(self, name: str, span: Span, day: datetime | None) -> Gap:
+        dated = f": the lines from {day:%Y-%m-%d %H:%M} UTC on are not in this stretch" if day else ""
+        return Gap(
+            source=self.source.name,
+            what=f"index {line(name, 200)}",
+            kind=GapKind.UNAVAILABLE,
+            detail=f"no index, alias or data stream of that name or pattern{dated}",
+            hint="missing is not the same as no lines: check the name, the retention, and what this login may see",
+            span=span.label,
+        )
+
+    # --- in which fields --------------------------------------------------------------------------
+
+    def _probe(self, index: str, layout: layouts.Fields) -> layouts.Mapped:
+        """Return which of the layout's fields are mapped. Raises SourceError when there is no time among them."""
+        key = index, layout
+        if key not in self._mapped:
+            found = self.cluster.ask(
+                "GET", f"{index}/_field_caps", params=[("fields", layouts.probe(layout)), *LENIENT]
+            )
+            caps = found.get("fields")
+            self._mapped[key] = layouts.mapped(layout, caps if isinstance(caps, Mapping) else {})
+        mapped = self._mapped[key]
+        if not mapped.time:
+            where = self.source.index
+            said = f"{mapped.wrong}, not date" if mapped.wrong else f"none of {', '.join(layout.time)} is mapped"
+            raise SourceError(
+                GapKind.UNAVAILABLE, f"{line(where, 100)} has no field of time: {said}", "name it in time_field"
+            )
+        return mapped
+
+    def _level(self, question: Question, mapped: layouts.Mapped) -> layouts.Level | None:
+        """Return the field of the level: of several that are mapped, the one that most lines really have."""
+        if len(mapped.levels) < 2:
+            return mapped.levels[0] if mapped.levels else None
+        key = question.index, question.fields
+        if key not in self._levels:
+            body = {"size": 0, "query": question.matching(), "aggs": query.coverage(mapped.levels)}
+            found = self.cluster.search(f"{question.index}/_search", body)
+            self._levels[key] = query.best(found, mapped.levels)
+        return self._levels[key]
+
+    # --- what came back ---------------------------------------------------------------------------
+
+    def _sample(self, question: Question, span: Span, drawn: Drawn) -> LogSample:
+        from opsbrief.transport.failure import bare  # noqa: PLC0415 - brings requests, which --help does not need
+
+        tally = self.cluster.tally
+        stretch = f"{question.time}:[{_iso(span.start)} TO {_iso(span.end)}}}"
+        asked = f"({question.query}) AND {stretch}" if question.query.strip() not in {"", "*"} else stretch
+        return LogSample(
+            query=question.query,
+            span=span.label,
+            start=span.start,
+            end=span.end,
+            total=drawn.total,
+            total_is_exact=drawn.exact,
+            records=tuple(drawn.records),
+            histogram=drawn.histogram,
+            origin=Origin(
+                source=self.source.name,
+                query=f"{line(asked, 2000)} - {drawn.how}",
+                url=f"{bare(self.source.url).rstrip('/')}/{question.index}/_search",
+                fetched_at=datetime.now(UTC),
+                bytes=tally.size,
+                digest=f"sha256:{tally.digest.hexdigest()}",
+            ),
+        )
+
+    def _shortfalls(self, question: Question, span: Span, drawn: Drawn) -> Iterator[Gap]:
+        what = f"lines of {line(question.query, 120) or 'all logs'}"
+        for sentence in self.cluster.tally.shortfalls:
+            yield Gap(
+                source=self.source.name,
+                what=what,
+                kind=GapKind.TRUNCATED,
+                detail=f"{line(sentence, 300)}; counts are lower bounds",
+                hint="the rest is kept; look at the health of the cluster",
+                span=span.label,
+            )
+        if drawn.undated:
+            yield Gap(
+                source=self.source.name,
+                what=what,
+                kind=GapKind.BAD_ANSWER,
+                detail=f"{drawn.undated:,} of {drawn.seen:,} lines read have no readable {question.time}",
+                hint="they count in the totals, but are not shown",
+                span=span.label,
+            )
+        if drawn.records and not any(entry.body for entry in drawn.records):
+            yield Gap(
+                source=self.source.name,
+                what=what,
+                kind=GapKind.UNAVAILABLE,
+                detail=f"none of {len(drawn.records):,} lines has a message in {', '.join(question.fields.message)}",
+                hint="name the field in message_field",
+                span=span.label,
+            )
+
+    def _none(self, logs: Logs) -> Gap:
+        return Gap(
+            source=self.source.name,
+            what=f"log query {_named(logs)}",
+            kind=GapKind.UNAVAILABLE,
+            detail="matches no line, neither in the incident nor in what it is compared with",
+            hint="the indices are there; check the query and its field names",
+        )
+
+    def _gap(self, what: str, error: SourceError, span: str = "") -> Gap:
+        return Gap(
+            source=self.source.name, what=what, kind=error.kind, detail=error.message, hint=error.hint, span=span
+        )
+
+    # --- deploys ----------------------------------------------------------------------------------
+
+    def deploys(self, span: Span, pattern: re.Pattern[str]) -> Iterator[Deploy | Gap]:
+        """Yield the first line of each version; a host that goes back to an older one makes a rollback."""
+        source = self.source
+        layout = source.layout(Logs())
+        index, gaps = self._index(span)
+        if not index:
+            raise SourceError(gaps[0].kind, f"{gaps[0].what}: {gaps[0].detail}", gaps[0].hint)
+        mapped = self._probe(index, layout)
+        question = Question(
+            index=index,
+            fields=layout,
+            time=mapped.time,
+            nanos=mapped.nanos,
+            query=source.deploy_query,
+            start=span.start,
+            end=span.end,
+        )
+        newest = [{mapped.time: {**question.by_time()[0][mapped.time], "order": "desc"}}]
+        found: list[tuple[LogRecord, str]] = []
+        seen = 0
+        for hit in lines(self.pager, question, question.matching(), newest, _DEPLOY_LINES):
+            seen += 1
+            entry = record(hit, layout, mapped.time)
+            match = pattern.search(entry.body) if entry else None
+            if entry and match and match["ref"]:
+                found.append((entry, line(match["ref"], 100)))
+        found.reverse()
+        cut = seen >= _DEPLOY_LINES
+        yield from _turns(found[1:] if cut else found, source.name)
+        for sentence in self.cluster.tally.shortfalls:
+            yield Gap(source=source.name, what="deploys", kind=GapKind.TRUNCATED, detail=line(sentence, 300))
+        if cut:
+            yield Gap(
+                source=source.name,
+                what="deploys",
+                kind=GapKind.TRUNCATED,
+                detail=f"only the newest {_DEPLOY_LINES:,} lines were read",
+                hint="make deploy_query match only the line that a new version writes at its start",
+            )
+
+
+def _turns(found: list[tuple[LogRecord, str]], source: str) -> Iterator[Deploy]:
+    """Yield a deploy whenever a version takes over, from lines in the order of time."""
+    known: set[str] = set()
+    running: dict[str, str] = {}
+    current = ""
+    for entry, ref in found:
+        host = entry.resource.get("host.name", "")
+        back = ref in known and ref != current and bool(host) and running.get(host) == current
+        if ref not in known or back:
+            current = ref
+            known.add(ref)
+            yield Deploy(
+                at=entry.timestamp,
+                ref=ref,
+                note=line(entry.body, 200),
+                source=source,
+                time_kind=TimeKind.LOG_TIME,
+                rollback=back,
+            )
+        running[host] = ref
+
+
+def _stretches(window: Window) -> Iterator[Span]:
+    """Yield the time before, the incident, and the same hours as the incident of each week before."""
+    if window.prior.seconds > 0:
+        yield window.prior
+    yield window.incident
+    for label, shift in window.shifts:
+        yield Span(label, window.start - shift, window.end - shift, shift)
+
+
+def _young(day: datetime | None) -> bool:
+    return day is not None and datetime.now(UTC) - day < _SOON
+
+
+def _named(logs: Logs) -> str:
+    return repr(line(logs.query, 120)) if logs.query else "(all lines)"
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _pattern(regex: str) -> re.Pattern[str]:
+    try:
+        return re.compile(regex)
+    except re.error as error:
+        raise SourceError(GapKind.REJECTED, f"{line(regex, 100)} is no regular expression: {error}") from error
+
+
+def _keeper(ignore: tuple[str, ...]) -> Callable[[LogRecord], bool] | None:
+    """Return which lines count, or None when all do."""
+    patterns = [_pattern(regex) for regex in ignore]
+    if not patterns:
+        return None
+    return lambda entry: not any(pattern.search(entry.body) for pattern in patterns)
