@@ -53,7 +53,7 @@ def _figure(case: Case, shift: Finding, name: str, width: int, height: int, *, s
     return Figure(
         name=name,
         chart=drawing,
-        caption=_caption(case, shift, series, week) if sparks > 1 else _movement(shift),
+        caption=_caption(case, shift, series) if sparks > 1 else _movement(shift),
         alt=text.line(shift.headline, 300) or text.line(shift.subject, 200),
         text=tuple(_text(case, series, shift, sparks)),
         refs=refs(shift),
@@ -64,21 +64,18 @@ def _series(case: Case, shift: Finding, *, earlier: bool = False) -> tuple[Serie
     return case.series.get((shift.subject, earlier), ())
 
 
-def _caption(case: Case, shift: Finding, series: Sequence[Series], week: Sequence[Series]) -> str:
-    """Say what is drawn, so that the picture can be read without the page around it."""
+def _caption(case: Case, shift: Finding, series: Sequence[Series]) -> str:
+    """Say what is drawn; the legend says the rest."""
     hosts = {item.host for item in series if item.host}
-    parts = [
+    steps = sorted({item.step for item in series})
+    about = (
         f"{text.line(shift.subject, 80)} on {words.count(len(hosts), 'host')}"
         if hosts
         else text.line(shift.subject, 80)
-    ]
-    if week:
-        labels = words.unique(item.span for item in week)
-        shifts = [words.ago(shift_) for label, shift_ in case.window.shifts if label in labels]
-        parts.append(f"grey: the same hours {words.listing(shifts) or 'of earlier weeks'}")
-    if any(mark.kind == "restart" for mark in marks(case)):
-        parts.append("ticks: restarts")
-    return "; ".join(parts)
+    )
+    start, end = case.window.whole.start, case.window.end
+    grid = f"one value each {words.duration(steps[0])}" if len(steps) == 1 else "steps differ"
+    return f"{about}, {case.moment(start, seconds=False)} – {case.moment(end, seconds=False)}, {grid}"
 
 
 def _movement(shift: Finding) -> str:

@@ -31,7 +31,7 @@ def page(case: Case, figure: Figure | None) -> Iterator[Section]:
     yield Section(name="changes", heading="What was changed", blocks=(Scorecard(lines=tuple(changes(case))),))
     if case.all("timeline"):
         yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, ENTRIES),))
-    yield Section(name="coverage", heading="Coverage", blocks=(Scorecard(lines=tuple(coverage(case))),))
+    yield Section(name="coverage", heading="What this rests on", blocks=(Scorecard(lines=tuple(coverage(case))),))
 
 
 def window(case: Case) -> Iterator[Line]:

@@ -8,6 +8,8 @@ from opsbrief.model.evidence import Item, Origin
 
 ROWS = 200
 
+_UNCITED = frozenset(("series", "timeline"))  # findings that no line of the page refers to
+
 
 def section(case: Case) -> Section:
     """Return the last page: what each [F…] rests on, and who said each [E…]."""
@@ -24,7 +26,7 @@ def section(case: Case) -> Section:
 
 
 def _findings(case: Case) -> Table:
-    held = [finding for finding in case.findings if finding.id]
+    held = [finding for finding in case.findings if finding.id and finding.code not in _UNCITED]
     return Table(
         columns=(Column(heading="Finding"), Column(heading="Says"), Column(heading="Rests on")),
         rows=tuple(

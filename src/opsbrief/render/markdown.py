@@ -28,11 +28,12 @@ _BREAK = "&#8203;"  # zero-width space
 
 #: Characters that can begin markup anywhere in a line, or end a cell.
 _ACTIVE = re.compile(
-    r"""[&<>|\\`*\[\]{}$~^!=]      # entities, tags, cells, escapes, code, emphasis, links, mathematics, highlights
-      | (?<![^\W_])_ | _(?![^\W_]) # an underscore at the edge of a word; inside one it is only a letter
-      | (?<=^)(?:[-+]|\d+(?=[.)])) # what makes a list item at the start of a line
-      | [@#]                       # mentions and issues
-      | :(?=//) | (?<=\bwww)\.     # addresses
+    r"""[&<>|\\`*\[\]{}$^!=]  # entities, tags, cells, escapes, code, emphasis, links, mathematics, highlights
+      | ~(?!\s) | (?<![^\W_])_ | _(?![^\W_]) # struck words; an underscore inside a word is only a letter
+      | ^(?:[-+](?=\s|$|[-\s]*$)           # what makes a list item or a rule at the start of a line
+      |     (?<=^)\d{1,9}(?=[.)](?:\s|$)))  # and a numbered item
+      | [@#]                              # mentions and issues
+      | :(?=//) | (?<=\bwww)\.            # addresses
       | [\n\r\t]
     """,
     re.VERBOSE | re.IGNORECASE,

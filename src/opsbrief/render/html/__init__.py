@@ -140,7 +140,7 @@ class _Page:
 
     def _cell(self, cell: Cell, side: str) -> str:
         anchors = "".join(f'<span id="{name}"></span>' for name in cell.anchors if _ID.fullmatch(name))
-        tone = "" if cell.tone == "plain" else cell.tone
+        tone = "id" if anchors and len(cell.text) < 16 else "" if cell.tone == "plain" else cell.tone
         text = f"<code>{escape(cell.text)}</code>" if cell.code and cell.text else escape(cell.text)
         return f"<td{_class(side, tone)}>{anchors}{text}{self._refs(cell.refs)}</td>"
 

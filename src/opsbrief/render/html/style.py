@@ -55,7 +55,9 @@ td { padding: .34rem .8rem .34rem 0; vertical-align: top; border-bottom: 1px sol
 th.end, td.end { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 th:last-child, td:last-child { padding-right: 0; }
 td.bad { color: var(--bad); } td.good { color: var(--good); } td.unknown { color: var(--unknown); }
-td.nowrap { white-space: nowrap; }
+th, td { overflow-wrap: normal; }
+td code { overflow-wrap: anywhere; }
+td.id { white-space: nowrap; }
 code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 pre { margin: .4rem 0 .9rem; padding: .6rem .8rem; overflow-x: auto; background: var(--raised); border-radius: 5px;
   overflow-wrap: normal; }
