@@ -47,6 +47,19 @@ def stretch(start: datetime, end: datetime) -> str:
     return f"{day(start, year=True)} {first} \N{EN DASH} {last}"
 
 
+def moment(at: datetime, start: datetime) -> str:
+    """Write a local time, with its day when that is not the day of ``start``."""
+    return f"{at:%H:%M}" if at.date() == start.date() else f"{day(at)} {at:%H:%M}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in its largest whole unit: "60 s", "10 min", "8 h"."""
+    for unit, size in (("d", _DAY), ("h", _HOUR), ("min", _MINUTE)):
+        if seconds >= 2 * size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
+
+
 def time_ticks(start: datetime, end: datetime, zone: tzinfo, width: float, room: float = 64) -> tuple[Tick, ...]:
     """Place ticks at round local times, ``room`` pixels apart or more; midnight shows the day.
 
@@ -165,7 +178,7 @@ def value_labels(ticks: tuple[float, ...], unit: str) -> tuple[str, ...]:
     places = 0 if step <= 0 else max(0, -math.floor(math.log10(step) + 1e-9))
     if places <= 9 and step > 0 and abs(round(step, places) - step) > 1e-6 * step:
         places += 1  # steps of 2.5 and 0.25
-    return tuple(f"{_number(tick / divisor, places)} {symbol}".strip() for tick in ticks)
+    return tuple(f"{_number(tick / divisor, places)} {symbol}".strip() if tick else "0" for tick in ticks)
 
 
 def quantity(value: float, unit: str = "") -> str:

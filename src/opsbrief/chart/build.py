@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -103,7 +103,7 @@ def build(  # noqa: PLR0913 -- what a caller may know about a graph; each is opt
     scale = _scale(drawn, earlier, limit, unit)
     tall = max(60.0, height - FURNITURE)
     values = axis.value_ticks(scale.bottom, scale.top, round(tall / 44))
-    y_ticks = tuple(map(Tick, values, axis.value_labels(values, unit)))
+    y_ticks = tuple(map(Tick, values, axis.value_labels(values, unit))) if drawn or earlier else ()
     left = max(48.0, max((layout.width_of(tick.label) for tick in y_ticks), default=0.0) + 16)
     box = Box(left, 0, max(60.0, width - left - layout.EDGE), tall)
 
@@ -114,7 +114,6 @@ def build(  # noqa: PLR0913 -- what a caller may know about a graph; each is opt
     if earlier:
         bands.append(_band("weeks", _weeks(earlier), earlier, pace, scale, box.width))
     zone = axis.zone_of(window.zone)
-    shown, wanted = placed(marks, window, zone, box.width)
     chart = Chart(
         title=text.middle(text.line(title, 400), 100),
         unit=unit,
@@ -129,15 +128,16 @@ def build(  # noqa: PLR0913 -- what a caller may know about a graph; each is opt
         turn=turn * pace,
         traces=traces,
         bands=tuple(bands),
-        marks=shown,
+        marks=placed(marks, window, zone, box.width),
         limit=scale.limit,
         x_ticks=axis.time_ticks(whole.start, whole.end, zone, box.width),
         y_ticks=y_ticks,
-        range_label=axis.stretch(whole.start.astimezone(zone), whole.end.astimezone(zone)) + _steps(drawn),
-        note="; ".join((*scale.notes, *_notes(lines, drawn, whole.start, whole.end))),
+        range_label=axis.stretch(whole.start.astimezone(zone), whole.end.astimezone(zone)),
+        step_label=_steps(drawn),
+        note="; ".join((*scale.notes, *_notes(lines, drawn, whole.seconds, whole.start.astimezone(zone)))),
         empty=_empty(series) if not drawn else "",
     )
-    return layout.lay(chart, wanted, limit_label, total=len(drawn))
+    return layout.lay(chart, text.line(limit_label, 60), total=len(drawn))
 
 
 def _lines(series: Sequence[Series], start: datetime, seconds: float, shift: float = 0.0) -> list[Line]:
@@ -255,11 +255,11 @@ def _steps(drawn: Sequence[Line]) -> str:
     steps = sorted({line.series.step for line in drawn})
     if not steps:
         return ""
-    text = f"{steps[0]} s" if len(steps) == 1 else f"{steps[0]} to {steps[-1]} s"
-    return f" \N{MIDDLE DOT} a point each {text}"
+    first, last = axis.duration(steps[0]), axis.duration(steps[-1])
+    return f"a point each {first}" if first == last else f"a point each {first} to {last}"
 
 
-def _notes(lines: Sequence[Line], drawn: Sequence[Line], start: datetime, end: datetime) -> list[str]:
+def _notes(lines: Sequence[Line], drawn: Sequence[Line], seconds: float, start: datetime) -> list[str]:
     """Say what a reader of the lines alone would miss."""
     notes = []
     empty = [line.label for line in lines if line.empty]
@@ -269,11 +269,11 @@ def _notes(lines: Sequence[Line], drawn: Sequence[Line], start: datetime, end: d
     dropped = sum(line.dropped for line in lines)
     if dropped:
         notes.append(f"{dropped} infinite or huge value{'s' * (dropped > 1)} left out")
-    seconds = (end - start).total_seconds()
-    late = [line for line in drawn if line.last < seconds - max(3 * line.step, 0.02 * seconds)]
+    late = [line for line in drawn if line.last < seconds - max(3 * line.step, 0.04 * seconds)]
     if late:
+        end = start.astimezone(UTC) + timedelta(seconds=max(line.last for line in late))
         which = "all data end" if len(late) == len(drawn) else f"{len(late)} of {len(drawn)} series end"
-        notes.append(f"{which} before the right edge")
+        notes.append(f"{which} by {axis.moment(end.astimezone(start.tzinfo), start)}")
     return notes
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from opsbrief.model.chart import Floats
 
 HUGE = 1e300  # beyond it the arithmetic of axes overflows
-SPECK = 0.9  # half the width of the dash that a lone point is drawn as
+SPECK = 1.2  # half the width of the dash that a lone point is drawn as
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 Indices = npt.NDArray[np.intp]

@@ -1,14 +1,17 @@
 """Where things stand in the picture: margins, labels of marks, legend."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from opsbrief.chart.axis import fits, quantity
-from opsbrief.model.chart import FONT_SIZE, FONT_SIZES, Box, Chart, Key, Mark, Role, Text
+from opsbrief.model.chart import FONT_SIZE, FONT_SIZES, Chart, Key, Role, Text
 
 ROW = 18.0  # height of a row of legend, tick labels or notes
 EDGE = 12.0  # to the right of the plot
+ROWS = 3  # of labels above the plot
+MOST = 6  # labels that are tried
+WEIGHTS = {"deploy": 0, "fix": 1, "change": 2, "note": 2}
 SAMPLE = 24.0  # length of the sample in front of a legend entry
 _NARROW = frozenset("iljI.,:;'|![](){}/\\ tfr-\u2019")
 _WIDE = frozenset("mwMW@%\N{EM DASH}\N{HORIZONTAL ELLIPSIS}")
@@ -24,7 +27,7 @@ def width_of(text: str, role: Role = "legend") -> float:
             em += 1.02
         else:
             em += 0.70 if char.isupper() else 0.63
-    return em * FONT_SIZES.get(role, FONT_SIZE) * (1.08 if role == "title" else 1.0)
+    return em * FONT_SIZES.get(role, FONT_SIZE) * (1.08 if role in ("title", "mark") else 1.0)
 
 
 def cut(text: str, room: float, role: Role = "legend") -> str:
@@ -44,50 +47,83 @@ class Head:
     below: float
 
 
-def head(title: str, unit: str, span: str, width: float, left: float) -> Head:
+def head(chart: Chart, left: float) -> Head:
     """Place title and unit at the left, the graph's own range at the right or in a row of its own."""
-    room = width - left - EDGE
-    shown = cut(title, room, "title")
-    texts = [Text(left, 20, shown, "title")]
-    used = width_of(shown, "title")
+    room = chart.width - left - EDGE
+    title = cut(chart.title, room, "title")
+    texts = [Text(left, 20, title, "title")]
+    used = width_of(title, "title")
+    unit = "" if fits(chart.unit) or chart.unit.lower() in chart.title.lower() else chart.unit
     if unit and used + 8 + width_of(unit) <= room:
         texts.append(Text(left + used + 8, 20, unit, "unit"))
         used += 8 + width_of(unit)
-    if used + 24 + width_of(span) <= room:
-        texts.append(Text(width - EDGE, 20, span, "range", "end"))
-        return Head(tuple(texts), 30)
-    texts.append(Text(left, 20 + ROW, cut(span, room), "range"))
+    long = f"{chart.range_label} \N{MIDDLE DOT} {chart.step_label}" if chart.step_label else chart.range_label
+    for span in (long, chart.range_label):
+        if used + 24 + width_of(span) <= room:
+            texts.append(Text(chart.width - EDGE, 20, span, "range", "end"))
+            return Head(tuple(texts), 30)
+    span = long if width_of(long) <= room else cut(chart.range_label, room)
+    texts.append(Text(left, 20 + ROW, span, "range"))
     return Head(tuple(texts), 30 + ROW)
 
 
-def mark_labels(marks: Sequence[Mark], wanted: Sequence[str], below: float, box: Box) -> tuple[list[Text], float]:
-    """Place the labels of marks in one or two rows above the plot, the weightiest first.
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """The label of a mark above the plot: ``row`` 0 is the lowest; ``flip`` puts it left of its line."""
 
-    A label stands right of its line, or left of it near the right edge; one that would cover
-    another goes one row up, or is left out. Returns the texts and the height they need.
-    """
-    weight = {"deploy": 0, "fix": 1, "change": 2, "note": 2}
-    order = sorted((index for index in range(len(marks)) if wanted[index]), key=lambda i: weight.get(marks[i].kind, 3))
-    taken: tuple[list[tuple[float, float]], ...] = ([], [])
-    placed: list[tuple[int, int, float, bool, str]] = []
-    for index in order:
-        text = cut(wanted[index], box.width)
-        size, x = width_of(text) + 6, box.left + marks[index].x
-        for row, flip in ((0, False), (0, True), (1, False), (1, True)):
-            start = x - size if flip else x
-            if start < box.left - 4 or start + size > box.right + EDGE:
-                continue
-            if all(start + size < left or right < start for left, right in taken[row]):
-                taken[row].append((start, start + size))
-                placed.append((index, row, x, flip, text))
-                break
-    rows = 1 + max((row for _, row, *_ in placed), default=-1)
-    floor = below + rows * ROW
-    texts = [
-        Text(x - 4 if flip else x + 4, floor - 5 - row * ROW, text, "mark", "end" if flip else "start")
-        for _, row, x, flip, text in sorted(placed)
-    ]
-    return texts, rows * ROW
+    x: float
+    row: int
+    size: float
+    flip: bool
+
+    @property
+    def start(self) -> float:
+        """Left edge of the label."""
+        return self.x - self.size if self.flip else self.x
+
+    def hits(self, other: "Flag") -> bool:
+        """Whether the two labels overlap, or one's line runs through the other's label."""
+        if self.row == other.row:
+            return self.start < other.start + other.size and other.start < self.start + self.size
+        upper, lower = (self, other) if self.row > other.row else (other, self)
+        return lower.start - 2 < upper.x < lower.start + lower.size
+
+
+def flags(chart: Chart) -> dict[int, Flag]:
+    """Find room for the labels of as many marks as possible, by index; the weightiest stay."""
+    order = sorted(
+        (index for index, mark in enumerate(chart.marks) if mark.label),
+        key=lambda i: (WEIGHTS.get(chart.marks[i].kind, 3), -chart.marks[i].x),
+    )[:MOST]
+    choices = [list(_choices(chart, index)) for index in order]
+    while choices:
+        found = _fly(choices, [])
+        if found:
+            return dict(zip(order, found, strict=False))
+        choices.pop()
+    return {}
+
+
+def _choices(chart: Chart, index: int) -> Iterator[Flag]:
+    """Yield where the label of a mark could stand if it were alone, the best place first."""
+    size = width_of(cut(chart.marks[index].label, chart.plot.width * 0.6), "mark") + 8
+    for row in range(ROWS):
+        for flip in (False, True):
+            flag = Flag(chart.marks[index].x, row, size, flip)
+            if flag.start >= -4 and flag.start + size <= chart.plot.width + EDGE:
+                yield flag
+
+
+def _fly(choices: Sequence[Sequence[Flag]], placed: list[Flag]) -> list[Flag]:
+    """Return one place for each label so that none hits another, or nothing."""
+    if len(placed) == len(choices):
+        return placed
+    for flag in choices[len(placed)]:
+        if not any(flag.hits(other) for other in placed):
+            found = _fly(choices, [*placed, flag])
+            if found:
+                return found
+    return []
 
 
 def legend(
@@ -107,17 +143,20 @@ def legend(
     return keys, texts, y + ROW / 2 if entries else top
 
 
-def lay(chart: Chart, wanted: Sequence[str], limit_label: str, total: int) -> Chart:
+def lay(chart: Chart, limit_label: str, total: int) -> Chart:
     """Return ``chart`` with every text and legend key in its place and its true height.
 
-    ``wanted`` are the labels of its marks; ``total`` is how many series have data.
+    ``total`` is how many series have data.
     """
-    unit = "" if fits(chart.unit) or chart.unit.lower() in chart.title.lower() else chart.unit
-    top = head(chart.title, unit, chart.range_label, chart.width, 12)
-    labels, high = mark_labels(chart.marks, wanted, top.below, chart.plot)
-    box = replace(chart.plot, top=top.below + max(high, 6.0))
-    chart = replace(chart, plot=box)
-    texts = [*top.texts, *labels, *_ticks(chart)]
+    top, flown = head(chart, 12), flags(chart)
+    rows = max((flag.row + 1 for flag in flown.values()), default=0)
+    box = replace(chart.plot, top=top.below + max(rows * ROW, 6.0))
+    marks = tuple(
+        replace(mark, rise=flown[index].row * ROW + 14 if index in flown else 0.0)
+        for index, mark in enumerate(chart.marks)
+    )
+    chart = replace(chart, plot=box, marks=marks)
+    texts = [*top.texts, *_flown(chart, flown), *_ticks(chart)]
     if chart.limit is not None:
         row = chart.row(chart.limit)
         label = limit_label or f"limit {quantity(chart.limit, chart.unit)}"
@@ -130,6 +169,15 @@ def lay(chart: Chart, wanted: Sequence[str], limit_label: str, total: int) -> Ch
         texts.append(Text(box.left, below + 13, cut(chart.note, box.width), "note"))
         below += ROW
     return replace(chart, texts=tuple(texts), keys=tuple(keys), height=round(below + 6), description=describe(chart))
+
+
+def _flown(chart: Chart, flown: Mapping[int, Flag]) -> list[Text]:
+    texts = []
+    for index, flag in sorted(flown.items()):
+        label = cut(chart.marks[index].label, chart.plot.width * 0.6)
+        x, y = chart.plot.left + flag.x, chart.plot.top - 5 - flag.row * ROW
+        texts.append(Text(x - 5 if flag.flip else x + 5, y, label, "mark", "end" if flag.flip else "start"))
+    return texts
 
 
 def _ticks(chart: Chart) -> list[Text]:

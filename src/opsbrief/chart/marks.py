@@ -13,10 +13,8 @@ CAP = 48  # characters of a label
 NAMED = 6  # hosts or services named when several ticks fall on one pixel
 
 
-def placed(
-    marks: Sequence[Moment], window: Window, zone: tzinfo, width: float
-) -> tuple[tuple[Mark, ...], tuple[str, ...]]:
-    """Return the marks inside the window, one per kind and pixel column, and the label each wants."""
+def placed(marks: Sequence[Moment], window: Window, zone: tzinfo, width: float) -> tuple[Mark, ...]:
+    """Return the marks inside the window, one per kind and pixel column."""
     whole = window.whole
     pace = width / max(1.0, whole.seconds)
     columns: dict[tuple[MarkKind, int], list[Moment]] = {}
@@ -24,15 +22,14 @@ def placed(
         if whole.start <= mark.at <= whole.end:
             column = round((mark.at - whole.start).total_seconds() * pace)
             columns.setdefault((mark.kind, column), []).append(mark)
-    found, wanted = [], []
+    found = []
     for (kind, _), group in columns.items():
         first = group[0]
         x = (first.at - whole.start).total_seconds() * pace
         label = _label(first, zone) if kind in LINES else ""
         title = _title(group, zone)
         found.append(Mark(kind=kind, at=first.at, x=x, title=title, label=label, count=len(group)))
-        wanted.append(label)
-    return tuple(found), tuple(wanted)
+    return tuple(found)
 
 
 def _anchor(window: Window, marks: Sequence[Moment]) -> list[Moment]:

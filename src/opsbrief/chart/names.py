@@ -14,12 +14,17 @@ CAP = 60  # characters of a name in the legend
 
 def labels(series: Sequence[Series]) -> list[str]:
     """Return a short label per series: its host when that tells them apart, else what differs in its name."""
-    hosts = [text.line(one.host, CAP) for one in series]
+    hosts = [_clean(one.host) for one in series]
     if all(hosts) and len(set(hosts)) == len(hosts):
         full = hosts
     else:
-        full = [text.line(one.name, 4 * CAP) or one.metric or "unnamed" for one in series]
+        full = [_clean(one.name) or one.metric or "unnamed" for one in series]
     return [text.middle(label, CAP) for label in (_differing(full) if len(full) > 1 else full)]
+
+
+def _clean(name: str) -> str:
+    """Make a name fit to be shown; what is much too long loses its middle before that costs time."""
+    return text.line(text.middle(name, 8 * CAP), 80 * CAP)
 
 
 def _differing(names: list[str]) -> list[str]:
@@ -34,7 +39,7 @@ def _differing(names: list[str]) -> list[str]:
 
 def title(one: Series, label: str, values: Floats) -> str:
     """Say in one line what a series is and how far it goes."""
-    name = text.middle(text.line(one.name, 1000), 200)
+    name = text.middle(_clean(one.name), 200)
     name = name if label in name else f"{label}: {name}"
     known = values[~np.isnan(values)]
     if not known.size:

@@ -95,7 +95,7 @@ STROKES: Mapping[str, tuple[float, tuple[float, ...]]] = MappingProxyType(  # wi
     }
 )
 WEDGE = (3.6, 9.0)  # half the width and the height of the tick of a restart or an alarm
-VEIL = 0.32  # opacity of a band
+VEIL = 0.36  # opacity of a band
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,8 @@ class Mark:
     at: datetime
     x: float  # pixels from the left edge of the plot
     title: str  # for those who point at it
-    label: str = ""  # as written above the plot; empty when there was no room or none is wanted
+    label: str = ""  # as wanted above the plot
+    rise: float = 0.0  # how far its line goes up beyond the plot, to its label
     count: int = 1  # how many fell on this pixel column
 
 
@@ -229,6 +230,7 @@ class Chart:
     texts: tuple[Text, ...] = ()
     keys: tuple[Key, ...] = ()
     range_label: str = ""  # "Fri 20 Nov 2026 11:02 - 17:40 CET", printed on the graph itself
+    step_label: str = ""  # "a point each 60 s", behind it when there is room
     note: str = ""  # "1 value too large to draw left out"
     empty: str = ""  # reason, when there is nothing to draw
     description: str = ""  # the graph in words

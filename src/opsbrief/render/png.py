@@ -1,0 +1,241 @@
+"""A Chart as a PNG for mail, Markdown and ``graphs/``: the only module that knows matplotlib.
+
+The same places, ticks, colours and marks as in the SVG, because both stand in the Chart. Axes,
+locators and layout engines of matplotlib have no part in it: they would choose again.
+"""
+
+import functools
+import io
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import platformdirs
+from PIL import Image
+
+from opsbrief.model.chart import (
+    DASHES,
+    FONT_SIZE,
+    FONT_SIZES,
+    INKS,
+    LIGHT,
+    STROKE,
+    STROKES,
+    THIN,
+    VEIL,
+    WEDGE,
+    Band,
+    Chart,
+    Key,
+    Mark,
+    Text,
+    Trace,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.figure import Figure
+
+DPI = 100
+POINT = 72 / DPI  # points a pixel: matplotlib counts line widths and type in points
+SHADES = 64  # colours of the palette: a quarter of the bytes, and no eye sees it
+FACES = ("DejaVu Sans", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Noto Sans", "Noto Emoji", "Symbola")
+_SIDES: Mapping[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
+Points = tuple[tuple[float, float], ...]
+
+
+def draw(chart: Chart) -> bytes:
+    """Return ``chart`` as an opaque PNG on light ground, one pixel a pixel, the same bytes every time."""
+    figure = compose(chart)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a glyph that no face has is drawn as a box
+        figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined] # compose gave it Agg's canvas
+    image = Image.fromarray(pixels).quantize(SHADES, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    out = io.BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def compose(chart: Chart) -> "Figure":
+    """Return the figure of ``chart``, not yet rasterised, with every piece as an artist in pixels."""
+    _prepare()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- half a second, only for PNG
+    from matplotlib.figure import Figure  # noqa: PLC0415 -- same
+    from matplotlib.transforms import Affine2D  # noqa: PLC0415 -- same
+
+    figure = Figure(figsize=(chart.width / DPI, chart.height / DPI), dpi=DPI, facecolor=LIGHT["paper"])
+    FigureCanvasAgg(figure)
+    down = Affine2D().scale(1, -1).translate(0, chart.height)  # matplotlib's rows count upwards
+    for order, artist in enumerate(_pieces(chart)):
+        artist.set_transform(down)
+        artist.set_zorder(order)
+        figure.add_artist(artist)
+    return figure
+
+
+@functools.cache
+def _prepare() -> None:
+    """Give matplotlib a folder of its own, plain settings and no voice; before its first import.
+
+    Its notices about a new font cache or a missing face would be mailed by cron, and a
+    matplotlibrc of the user or of the current folder would change the picture.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
+    if "MPLCONFIGDIR" not in os.environ:
+        os.environ["MPLCONFIGDIR"] = _folder()
+    import matplotlib as mpl  # noqa: PLC0415 -- half a second, only for PNG
+
+    mpl.rcdefaults()
+    mpl.rcParams["text.parse_math"] = False  # a "$" in a name is a dollar
+    mpl.rcParams["lines.scale_dashes"] = False
+    mpl.rcParams["font.family"] = list(FACES)
+
+
+def _folder() -> str:
+    folder = Path(platformdirs.user_cache_dir("opsbrief")) / "matplotlib"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError:  # no home, or not ours to write to: as under cron or in a container
+        return _borrowed().name
+
+
+@functools.cache
+def _borrowed() -> "tempfile.TemporaryDirectory[str]":
+    """Return a folder that is removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="opsbrief-matplotlib-")
+
+
+def _pieces(chart: Chart) -> "Iterator[Artist]":
+    """Yield what is drawn, from the back to the front."""
+    box = chart.plot
+    left = box.left + chart.turn
+    corners = ((left, box.top), (box.right, box.top), (box.right, box.floor), (left, box.floor))
+    yield _area(corners, "after")
+    for tick in chart.y_ticks:
+        row = chart.row(tick.at)
+        yield _line("grid", ((box.left, row), (box.right, row)), 1)
+    yield _line("axis", ((box.left, box.floor), (box.right, box.floor)), 1)
+    for tick in chart.x_ticks:
+        yield _line("axis", ((box.left + tick.at, box.floor), (box.left + tick.at, box.floor + 5)), 1)
+    for band in chart.bands:
+        yield _band(chart, band)
+    for trace in sorted(chart.traces, key=lambda trace: trace.emphasis):
+        yield _trace(chart, trace)
+    if chart.limit is not None:
+        row = chart.row(chart.limit)
+        yield _line("limit", ((box.left, row), (box.right, row)), *STROKES["limit"])
+    for mark in chart.marks:
+        yield _mark(chart, mark)
+    for key in chart.keys:
+        yield _key(key)
+    for text in chart.texts:
+        yield _text(text)
+
+
+def _line(colour: str, points: Points, width: float, dash: tuple[float, ...] = ()) -> "Artist":
+    from matplotlib.lines import Line2D  # noqa: PLC0415 -- see compose
+
+    x, y = zip(*points, strict=True)
+    return Line2D(
+        x, y, color=LIGHT[colour], linewidth=width * POINT, linestyle=_dash(dash), dash_capstyle="butt", gid=colour
+    )
+
+
+def _dash(dash: tuple[float, ...]) -> tuple[float, tuple[float, ...]] | None:
+    return (0, tuple(part * POINT for part in dash)) if dash else None
+
+
+def _area(corners: Points, colour: str, opacity: float = 1.0) -> "Artist":
+    from matplotlib.patches import Polygon  # noqa: PLC0415 -- see compose
+
+    return Polygon(corners, closed=True, facecolor=LIGHT[colour], edgecolor="none", alpha=opacity, gid=colour)
+
+
+def _band(chart: Chart, band: Band) -> "Artist":
+    from matplotlib.collections import PolyCollection  # noqa: PLC0415 -- see compose
+
+    there = ~np.isnan(band.low)
+    edges = np.flatnonzero(np.diff(there, prepend=False, append=False))
+    x = band.x + chart.plot.left
+    low, high = chart.rows(band.low) + chart.plot.top, chart.rows(band.high) + chart.plot.top
+    outlines = [
+        np.column_stack((np.concatenate((x[a:b], x[a:b][::-1])), np.concatenate((high[a:b], low[a:b][::-1]))))
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    name = "weeks" if band.kind == "weeks" else "rest"
+    return PolyCollection(
+        outlines, facecolor=LIGHT[name], edgecolor=LIGHT[name], linewidth=THIN * POINT, alpha=VEIL, gid=name
+    )
+
+
+def _trace(chart: Chart, trace: Trace) -> "Artist":
+    from matplotlib.lines import Line2D  # noqa: PLC0415 -- see compose
+
+    name, width, dash = (f"c{trace.colour}", STROKE, DASHES[trace.dash]) if trace.emphasis else ("rest", THIN, ())
+    return Line2D(
+        trace.x + chart.plot.left,
+        chart.rows(trace.y) + chart.plot.top,
+        color=LIGHT[name],
+        linewidth=width * POINT,
+        linestyle=_dash(dash),
+        dash_capstyle="butt",
+        solid_capstyle="butt",
+        solid_joinstyle="round",
+        gid=name,
+    )
+
+
+def _mark(chart: Chart, mark: Mark) -> "Artist":
+    box, x = chart.plot, chart.plot.left + mark.x
+    if mark.kind in ("restart", "alarm"):
+        foot, tip = (box.floor, -WEDGE[1]) if mark.kind == "restart" else (box.top, WEDGE[1])
+        return _area(_wedge(x, foot, tip), mark.kind)
+    colour = mark.kind if mark.kind in LIGHT else "change"
+    return _line(colour, ((x, box.top - mark.rise), (x, box.floor)), *STROKES[mark.kind])
+
+
+def _wedge(x: float, foot: float, tip: float) -> Points:
+    return ((x - WEDGE[0], foot), (x + WEDGE[0], foot), (x, foot + tip))
+
+
+def _key(key: Key) -> "Artist":
+    if key.kind in ("trace", "rest"):
+        name, width, dash = (
+            (f"c{key.colour}", 2.2, DASHES[key.dash]) if key.kind == "trace" else ("rest", THIN * 1.5, ())
+        )
+        return _line(name, ((key.x, key.y), (key.x + 24, key.y)), width, dash)
+    if key.kind in ("weeks", "envelope"):
+        left, right, top, floor = key.x, key.x + 24, key.y - 5, key.y + 5
+        name = "weeks" if key.kind == "weeks" else "rest"
+        return _area(((left, top), (right, top), (right, floor), (left, floor)), name, VEIL)
+    tip = -WEDGE[1] if key.kind == "restart" else WEDGE[1]
+    return _area(_wedge(key.x + 12, key.y - tip / 2, tip), key.kind)
+
+
+def _text(text: Text) -> "Artist":
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415 -- see compose
+    from matplotlib.text import Text as Label  # noqa: PLC0415 -- same
+
+    label = Label(
+        text.x,
+        text.y,
+        text.text,
+        color=LIGHT[INKS[text.role]],
+        fontsize=FONT_SIZES.get(text.role, FONT_SIZE) * POINT,
+        fontweight="bold" if text.role in ("title", "mark") else "normal",
+        horizontalalignment=_SIDES[text.anchor],
+        verticalalignment="baseline",
+        parse_math=False,
+        gid=text.role,
+    )
+    if text.role in ("limit", "empty"):  # over lines: a halo keeps it readable
+        label.set_path_effects([withStroke(linewidth=3 * POINT, foreground=LIGHT["paper"])])
+    return label
