@@ -7,6 +7,7 @@ window. ``deploy`` is the newest successful deploy at or before a limit, over al
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from opsbrief.collect import Job, Listener, Runner, Tray
@@ -82,7 +83,7 @@ class Desk:
         told = self._entries(limit)
         if end.kind == "deploy":
             return self._deploy(end, limit, told)
-        return self._ref(end, limit, told)
+        return self._ref(end.kind, end, limit, told)
 
     def _entries(self, limit: datetime) -> list[list[Deploy]]:
         if limit not in self._told:
@@ -140,9 +141,9 @@ class Desk:
             return f"{text} ({others})"
         return f"{text}, the first in the configuration" if len(told) > 1 else text
 
-    def _ref(self, end: Reference, limit: datetime, told: list[list[Deploy]]) -> Found:
+    def _ref(self, kind: Literal["tag", "commit"], end: Reference, limit: datetime, told: list[list[Deploy]]) -> Found:
         names = [name for name in (end.whole, end.ref) if name]
-        found = {name: lead for name in names if (lead := self._look(end.kind, name, told))}
+        found = {name: lead for name in names if (lead := self._look(kind, name, told))}
         if len(found) > 1:
             raise WindowError(
                 f"{end.text!r} may mean the {end.kind} {end.whole} or a time around {end.ref}",
@@ -169,7 +170,7 @@ class Desk:
             warnings=tuple(_doubtful(release, self._zone)),
         )
 
-    def _look(self, kind: str, ref: str, told: list[list[Deploy]]) -> Deploy | None:
+    def _look(self, kind: Literal["tag", "commit"], ref: str, told: list[list[Deploy]]) -> Deploy | None:
         """Return the moment of a tag or commit, by the first log that can look it up, else by a deploy so called."""
 
         def job(source: Source, log: RefLog) -> Job[Deploy]:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from opsbrief.errors import GapKind, SourceError
@@ -62,7 +62,7 @@ class DeployLog(Protocol):
 class RefLog(Protocol):
     """A source that can look up one tag or commit, however old (``--since tag:v2.14.0``)."""
 
-    def instant(self, kind: str, ref: str, deadline: Deadline) -> Deploy | None:
+    def instant(self, kind: Literal["tag", "commit"], ref: str, deadline: Deadline) -> Deploy | None:
         """Return the moment of a "tag" or "commit", None when there is none; raise SourceError when it cannot tell."""
 
 
