@@ -194,6 +194,9 @@ class Peer:
                 sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
+        # close alone leaves the port open until the accept under way has taken one more connection.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 
