@@ -291,10 +291,10 @@ def _reference(words: str) -> Reference | None:
         hint = f"the deploy before is deploy~{(back[1] or 1) if back else 1}; with an offset: deploy+30m"
         raise WindowError(f"cannot read {words!r} as a {kind}", hint)
     ref = (found[3] or "").strip()
-    if kind in {"tag", "commit"} and not ref:
-        raise WindowError(f"{words!r} names no {kind}", f"write {kind}:{'v2.14.0' if kind == 'tag' else '9f3c2e1'}")
     if found[2] and kind != "deploy":
         raise WindowError(f"cannot count back from {kind!r}", "only deploy~N counts back")
+    if kind in {"tag", "commit"} and not ref:
+        raise WindowError(f"{words!r} names no {kind}", f"write {kind}:{'v2.14.0' if kind == 'tag' else '9f3c2e1'}")
     if (found[3] is not None and not ref) or ref.startswith("-") or not ref.isprintable():
         raise WindowError(f"{words!r} names nothing that could be found", f"for example {kind}:2.14.0")
     whole = words.partition(":")[2].strip() if ref and offset != Shift() and not blank else ""
