@@ -1,0 +1,35 @@
+"""One module a question. Steps run in order; each sees the evidence and what was found before it.
+
+Pure: the same evidence gives the same findings in the same order, offline, next year.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from opsbrief.analysis import alibi, changes, impact, patterns, shift, timeline, volume
+from opsbrief.analysis.shift import placebo
+from opsbrief.model.evidence import Evidence
+from opsbrief.model.finding import Finding
+
+Step = Callable[[Evidence, Sequence[Finding]], Iterable[Finding]]
+
+#: Order of the findings, and of their ids.
+STEPS: tuple[Step, ...] = (
+    shift.find,
+    impact.find,
+    placebo.find,
+    volume.find,
+    patterns.find,
+    alibi.find,
+    changes.find,
+    timeline.find,
+)
+
+
+def analyse(evidence: Evidence) -> tuple[Finding, ...]:
+    """Ask every question of the evidence; return the findings with ids F1, F2, ..."""
+    found: list[Finding] = []
+    for step in STEPS:
+        for finding in step(evidence, tuple(found)):
+            found.append(replace(finding, id=f"F{len(found) + 1}"))
+    return tuple(found)

@@ -1,0 +1,97 @@
+"""The metrics of the service at the anchor: which changed, on which hosts, how, since when."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from opsbrief import phrase
+from opsbrief.analysis.shift.fold import fold
+from opsbrief.analysis.shift.read import Case, Weeks, examine, label, sort, split, weeks
+from opsbrief.analysis.shift.say import worded
+from opsbrief.maths.screen import promising
+from opsbrief.model.evidence import Evidence, Series
+from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.scope import Metric
+
+_WIDE = 20  # changed groups of the wide net that are kept, the strongest first
+
+
+def find(evidence: Evidence, _: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield "shift" per metric, then "series" per series, and one "wide-net" about the ranked rest."""
+    named, wide = sort(evidence)
+    past = weeks(evidence)
+    single: list[Finding] = []
+    for metric, members in named:
+        cases = [examine(series, evidence.window, past) for series in members]
+        yield worded(fold(metric, label(metric), cases), cases, evidence)
+        single += [_single(metric, case, evidence) for case in cases]
+    groups, caught = _net(wide, past, evidence) if wide else ([], [])
+    yield from groups
+    yield from single
+    yield from caught
+
+
+def _single(metric: Metric, case: Case, evidence: Evidence) -> Finding:
+    """Return the "series" finding of one series; its verdict is its own, not softened by the others."""
+    folded = fold(metric, case.series.name, [case])
+    return worded(replace(folded, code="series", verdict=case.verdict), [case], evidence)
+
+
+def _net(wide: Sequence[tuple[Metric, Series]], past: Weeks, evidence: Evidence) -> tuple[list[Finding], list[Finding]]:
+    """Rank the wide net: only what changed is kept, series of one kind on several hosts together."""
+    chosen = _screened([series for _, series in wide], evidence)
+    kinds: dict[tuple[str, str], list[tuple[Metric, Case]]] = {}
+    sizes: dict[tuple[str, str], int] = {}
+    for index, (metric, series) in enumerate(wide):
+        key = (series.origin.source, kind(series))
+        sizes[key] = sizes.get(key, 0) + 1
+        if index in chosen:
+            kinds.setdefault(key, []).append((metric, examine(series, evidence.window, past)))
+    groups, caught = [], []
+    for (_, subject), members in kinds.items():
+        metric, cases = members[0][0], [case for _, case in members]
+        found = fold(metric, subject, cases)
+        if found.verdict not in (Verdict.CHANGED, Verdict.BEGAN_BEFORE):
+            continue
+        groups.append((found, metric, cases))
+    groups.sort(key=lambda group: (group[0].verdict is not Verdict.CHANGED, -group[0].score, group[0].subject))
+    kept = []
+    for found, metric, cases in groups[:_WIDE]:
+        size = next(
+            size
+            for (source, name), size in sizes.items()
+            if name == found.subject and source == cases[0].series.origin.source
+        )
+        kept.append(worded(replace(found, facts={**found.facts, "series_total": size}), cases, evidence))
+        caught += [_single(metric, case, evidence) for case in cases if case.verdict is Verdict.CHANGED]
+    changed = sum(int(found.facts["series_changed"] or 0) for found, _, _ in groups)
+    kept.append(_summary(len(wide), changed, [found.subject for found, _, _ in groups]))
+    return kept, caught
+
+
+def kind(series: Series) -> str:
+    """Return the series' name with its host replaced by ``*``: what is the same on every host."""
+    return series.name.replace(series.host, "*") if series.host else series.name
+
+
+def _screened(series: Sequence[Series], evidence: Evidence) -> set[int]:
+    """Return which series deserve the careful tests: cheap scores on all of them, grid by grid."""
+    grids: dict[tuple[int, int, int], list[int]] = {}
+    for index, one in enumerate(series):
+        grids.setdefault((one.start, one.step, len(one.values)), []).append(index)
+    found: set[int] = set()
+    for members in grids.values():
+        first, skip = split(series[members[0]], evidence.window)
+        picked = promising([series[index].values for index in members], first, skip)
+        found.update(members[place] for place in picked)
+    return found
+
+
+def _summary(looked: int, changed: int, kinds: Sequence[str]) -> Finding:
+    said = f"{changed} of {phrase.count(looked, 'other series', 'other series')} changed"
+    return Finding(
+        code="wide-net",
+        subject="all other metrics",
+        verdict=Verdict.CHANGED if changed else Verdict.UNCHANGED,
+        headline=f"{said}: {phrase.listed(kinds)}" if changed else said,
+        facts={"looked_at": looked, "changed": changed, "kinds": len(kinds)},
+    )

@@ -1,0 +1,189 @@
+"""Log lines to patterns, in three steps that are kept apart.
+
+1. ``mask``: every piece of a line that holds a digit becomes ``<*>``. Vectorised over megabytes of text.
+2. Counting: equal masked lines are one *key*. Novelty is decided on keys, before anything lossy.
+3. ``settle``: a place of a key that was *seen* to vary (many words, all else equal) becomes ``<*>`` too.
+   That is learned from the lines themselves; no similarity threshold swallows a new message.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+ANY = "<*>"
+
+_LEARNED = "\x02"  # a place that varies in words, while it is not the same as a place of digits
+_MASK = "\x01"  # one byte in the buffer for a masked piece
+_VARIES = 4  # different words in one place, all else equal, that make it a variable
+_PASSES = 3  # places of one key that can be learned
+_LIMIT = 200_000  # different keys that are counted one by one
+_CHUNK = 1 << 20  # characters masked at a time
+_LENGTH = 64  # words of a key within which places are learned
+
+_KINDS = np.zeros(256, dtype=np.uint8)
+_KINDS[list(b"0123456789")] = 1
+_KINDS[list(b" \t\n=,;:()[]{}\"'|<>")] = 2
+_RUN = re.compile(f"{_MASK}(?:[ ,/.:;-]{{1,2}}{_MASK})+")
+
+
+def mask(lines: Sequence[str]) -> list[str]:
+    """Return for every line its key; of a line with several lines in it, the first."""
+    keys: list[str] = []
+    known: dict[str, str] = {}
+    for chunk in _chunks(lines):
+        for raw in _masked(chunk):
+            key = known.get(raw)
+            if key is None:
+                key = known[raw] = " ".join(_RUN.sub(_MASK, raw).replace(_MASK, ANY).split())
+            keys.append(key)
+        if len(known) > _LIMIT:
+            known.clear()
+    return keys
+
+
+def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Yield lists of single lines of about a megabyte together."""
+    chunk: list[str] = []
+    size = 0
+    for line in lines:
+        first = line.partition("\n")[0] if "\n" in line else line
+        chunk.append(first)
+        size += len(first)
+        if size >= _CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def _masked(lines: Sequence[str]) -> list[str]:
+    """Return the lines with one ``_MASK`` in the place of each piece that holds a digit."""
+    data = np.frombuffer(("\n".join(lines) + "\n").encode("utf-8", "replace"), dtype=np.uint8)
+    kinds = _KINDS[data]
+    inside = kinds != 2
+    edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+    if inside[0]:
+        edges = np.concatenate(([0], edges))
+    starts, ends = edges[::2], edges[1::2]  # the buffer ends in a line feed, so every piece has an end
+    if not len(starts):
+        return list(lines)
+    digits = np.add.reduceat(kinds == 1, starts, dtype=np.int32) > 0
+    starts, ends = starts[digits], ends[digits]
+    marks = np.zeros(len(data) + 1, dtype=np.int8)
+    marks[starts + 1] = 1
+    marks[ends] -= 1
+    keep = np.cumsum(marks[:-1], dtype=np.int8) == 0
+    copy = data.copy()
+    copy[starts] = ord(_MASK)
+    text: str = copy[keep].tobytes().decode("utf-8", "replace")
+    return text.split("\n")[:-1]
+
+
+Words = tuple[str, ...]
+
+
+def settle(keys: Iterable[str]) -> dict[str, str]:
+    """Return for every key its template: the key with the places that were seen to vary as ``<*>``."""
+    return {key: _text(words) for key, words in _learn(keys).items()}
+
+
+def _text(words: Words) -> str:
+    return " ".join(ANY if word == _LEARNED else word for word in words)
+
+
+def _learn(keys: Iterable[str]) -> dict[str, Words]:
+    """Return for every key its words with the learned places marked."""
+    current: dict[str, Words] = {key: tuple(key.split(" ")) for key in keys}
+    for _ in range(_PASSES):
+        distinct = sorted(set(current.values()))
+        values: dict[tuple[int, Words], set[str]] = defaultdict(set)
+        for words in distinct:
+            for place, word in enumerate(words[:_LENGTH]):
+                values[place, words[:place] + words[place + 1 :]].add(word)
+        varies = {gap: len(seen) for gap, seen in values.items() if _variable(gap[1], seen)}
+        if not varies:
+            break
+        new = {words: _widened(words, varies) for words in distinct}
+        current = {key: new[words] for key, words in current.items()}
+    return current
+
+
+def _variable(rest: Words, seen: set[str]) -> bool:
+    """Whether a place with these words is a variable, given the words around it."""
+    if len(seen) < 2 or not any(word not in (ANY, _LEARNED) and any(map(str.isalpha, word)) for word in rest):
+        return False
+    masked = any(ANY in word for word in seen) or _LEARNED in seen
+    return masked or len(seen) >= _VARIES
+
+
+def _widened(words: Words, varies: Mapping[tuple[int, Words], int]) -> Words:
+    """Return the words with the most variable place learned."""
+    best, most = words, 0
+    for place in range(min(len(words), _LENGTH)):
+        size = varies.get((place, words[:place] + words[place + 1 :]), 0)
+        if size > most:
+            best, most = (*words[:place], _LEARNED, *words[place + 1 :]), size
+    return best
+
+
+class Known:
+    """What a baseline has said: answers whether a key is news."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        """Learn from the keys of the baseline alone."""
+        learned = _learn(keys)
+        self._keys = frozenset(learned)
+        self._shapes: dict[int, list[tuple[Words, tuple[int, ...]]]] = defaultdict(list)
+        for words in sorted(set(learned.values())):
+            if _LEARNED in words:
+                fixed = tuple(place for place, word in enumerate(words) if word != _LEARNED)
+                self._shapes[len(words)].append((words, fixed))
+
+    def covers(self, key: str) -> bool:
+        """Return whether the baseline has this key, or one that differs only where the baseline itself varied."""
+        if key in self._keys:
+            return True
+        words = key.split(" ")
+        return any(all(words[at] == shape[at] for at in fixed) for shape, fixed in self._shapes.get(len(words), ()))
+
+
+class Miner:
+    """Counts the patterns of a stream of lines in flat memory."""
+
+    def __init__(self, limit: int = _LIMIT) -> None:
+        """Keep at most about ``limit`` different keys; beyond that, rare ones are folded into their templates."""
+        self._counts: Counter[str] = Counter()
+        self._limit = limit
+        self.lines = 0
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Count lines; any iterable, a chunk at a time."""
+        for chunk in _chunks(lines if isinstance(lines, Sequence) else list(lines)):
+            self._counts.update(_masked(chunk))
+            self.lines += len(chunk)
+            if len(self._counts) > self._limit:
+                self._fold()
+
+    def _fold(self) -> None:
+        folded: Counter[str] = Counter()
+        for template, count in self.patterns().items():
+            folded[template.replace(ANY, _MASK)] += count
+        if len(folded) > self._limit // 2:  # lines without end that share nothing: keep the frequent ones
+            rest = folded.most_common()[self._limit // 2 :]
+            for key, _ in rest:
+                del folded[key]
+            folded["(other lines)"] += sum(count for _, count in rest)
+        self._counts = folded
+
+    def patterns(self) -> Counter[str]:
+        """Return how often each pattern was seen."""
+        keys: Counter[str] = Counter()
+        for raw, count in self._counts.items():
+            keys[" ".join(_RUN.sub(_MASK, raw).replace(_MASK, ANY).split())] += count
+        templates = settle(keys)
+        found: Counter[str] = Counter()
+        for key, count in keys.items():
+            found[templates[key]] += count
+        return found

@@ -1,0 +1,91 @@
+"""Everything numeric about one series at one instant: changed or not, how, since when, to which level."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from opsbrief.maths.contrast import MIN_AFTER, MIN_BEFORE, Contrast, contrast
+from opsbrief.maths.form import Form, form
+from opsbrief.maths.weekly import less, usual
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """The answer for one series; levels are those of the raw values, in their unit."""
+
+    told: bool  # False: too few datapoints before or after to say anything
+    contrast: Contrast
+    form: Form | None  # None when nothing changed
+    weekly: bool  # last weeks' same hours were taken away first
+    before: float  # median before the instant, NaN when there is none
+    after: float  # level that the change led to (the peak of a spike, the last level of a ramp)
+    last: float  # level of the last few values
+    peak: float  # farthest value after the instant, in the direction of the change
+    week: float  # median of last weeks' same hours after the instant, NaN when unknown
+
+    @property
+    def changed(self) -> bool:
+        """Whether the series changed at the instant or near it."""
+        return self.told and self.contrast.changed
+
+
+def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> Study:
+    """Study ``values`` at slot ``split``, the first slot wholly after the instant.
+
+    ``skip`` slots before ``split`` hold the instant itself and are left out of the comparison.
+    ``weeks`` are last weeks' values laid over the same slots.
+    """
+    week = usual(weeks) if weeks else np.full(len(values), np.nan)
+    rest = less(values, week, split) if weeks else None
+    data = values if rest is None else rest
+    tested = data.copy()
+    tested[split - skip : split] = np.nan
+    before, after = _there(values[: split - skip]), _there(values[split:])
+    level = _middle(before)
+    found = contrast(tested, split, None if rest is None else level)
+    told = found.points_before >= MIN_BEFORE and (found.points_after >= MIN_AFTER or found.kind == "silent")
+    shape = form(data, split, found) if told and found.changed else None
+    return Study(
+        told=told,
+        contrast=found,
+        form=shape,
+        weekly=rest is not None,
+        before=level,
+        after=_reached(values, split, shape, found),
+        last=_middle(after[-max(1, min(5, len(after) // 10)) :]) if len(after) else float("nan"),
+        peak=_farthest(after, found.shift),
+        week=_middle(_there(week[split:])),
+    )
+
+
+def _there(values: Array) -> Array:
+    return values[np.isfinite(values)]
+
+
+def _middle(values: Array) -> float:
+    return float(np.median(values)) if len(values) else float("nan")
+
+
+def _farthest(after: Array, shift: float) -> float:
+    if not len(after):
+        return float("nan")
+    return float(after.max() if shift >= 0 else after.min())
+
+
+def _reached(values: Array, split: int, shape: Form | None, found: Contrast) -> float:
+    """Return the level that the change led to."""
+    after = _there(values[split:])
+    if shape is None or not len(after):
+        return _middle(after)
+    since = _there(values[max(split, int(shape.onset)) :])
+    if shape.shape == "spike":
+        return _farthest(after, found.shift)
+    if shape.shape == "ramp":
+        return _middle(after[-max(3, len(after) // 10) :])
+    if found.kind == "sparse":
+        return float(after.mean())
+    return _middle(since) if len(since) >= 3 else _middle(after)
