@@ -1,10 +1,11 @@
 """A Chart as a PNG for mail, Markdown and ``graphs/``: the only module that knows matplotlib.
 
 The same places, ticks, colours and marks as in the SVG, because both stand in the Chart. Axes,
-locators and layout engines of matplotlib have no part in it: they would choose again.
+locators and layout engines of matplotlib have no part in it: they would choose again. Importing
+this module imports matplotlib, half a second: do it when a PNG is wanted.
 """
+# ruff: noqa: E402 -- matplotlib reads its environment when it is imported, so that comes first
 
-import functools
 import io
 import logging
 import os
@@ -12,7 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import platformdirs
@@ -37,9 +38,33 @@ from opsbrief.model.chart import (
     Trace,
 )
 
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.figure import Figure
+
+def _folder() -> tuple[str, "tempfile.TemporaryDirectory[str] | None"]:
+    """Return where matplotlib may keep its list of fonts: our cache, or a folder that ends with the process."""
+    folder = Path(platformdirs.user_cache_dir("opsbrief")) / "matplotlib"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder), None
+    except OSError:  # no home, or not ours to write to: as under cron or in a container
+        borrowed = tempfile.TemporaryDirectory(prefix="opsbrief-matplotlib-")
+        return borrowed.name, borrowed
+
+
+if "MPLCONFIGDIR" not in os.environ:
+    os.environ["MPLCONFIGDIR"], _borrowed = _folder()
+logging.getLogger("matplotlib").setLevel(logging.CRITICAL)  # cron would mail its notices about fonts and caches
+
+import matplotlib as mpl
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text as Label
+from matplotlib.transforms import Affine2D
 
 DPI = 100
 POINT = 72 / DPI  # points a pixel: matplotlib counts line widths and type in points
@@ -47,6 +72,9 @@ SHADES = 64  # colours of the palette: a quarter of the bytes, and no eye sees i
 FACES = ("DejaVu Sans", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Noto Sans", "Noto Emoji", "Symbola")
 _SIDES: Mapping[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
 Points = tuple[tuple[float, float], ...]
+
+mpl.rcdefaults()  # a matplotlibrc of the user or of the current folder must not change the picture
+mpl.rcParams.update({"text.parse_math": False, "lines.scale_dashes": False, "font.family": list(FACES)})
 
 
 def draw(chart: Chart) -> bytes:
@@ -56,19 +84,14 @@ def draw(chart: Chart) -> bytes:
         warnings.simplefilter("ignore", UserWarning)  # a glyph that no face has is drawn as a box
         figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined] # compose gave it Agg's canvas
-    image = Image.fromarray(pixels).quantize(SHADES, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    image = Image.fromarray(pixels).quantize(SHADES, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     out = io.BytesIO()
-    image.save(out, "PNG", optimize=True)
+    image.save(out, "PNG")
     return out.getvalue()
 
 
-def compose(chart: Chart) -> "Figure":
+def compose(chart: Chart) -> Figure:
     """Return the figure of ``chart``, not yet rasterised, with every piece as an artist in pixels."""
-    _prepare()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 -- half a second, only for PNG
-    from matplotlib.figure import Figure  # noqa: PLC0415 -- same
-    from matplotlib.transforms import Affine2D  # noqa: PLC0415 -- same
-
     figure = Figure(figsize=(chart.width / DPI, chart.height / DPI), dpi=DPI, facecolor=LIGHT["paper"])
     FigureCanvasAgg(figure)
     down = Affine2D().scale(1, -1).translate(0, chart.height)  # matplotlib's rows count upwards
@@ -79,41 +102,7 @@ def compose(chart: Chart) -> "Figure":
     return figure
 
 
-@functools.cache
-def _prepare() -> None:
-    """Give matplotlib a folder of its own, plain settings and no voice; before its first import.
-
-    Its notices about a new font cache or a missing face would be mailed by cron, and a
-    matplotlibrc of the user or of the current folder would change the picture.
-    """
-    logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
-    if "MPLCONFIGDIR" not in os.environ:
-        os.environ["MPLCONFIGDIR"] = _folder()
-    import matplotlib as mpl  # noqa: PLC0415 -- half a second, only for PNG
-
-    mpl.rcdefaults()
-    mpl.rcParams["text.parse_math"] = False  # a "$" in a name is a dollar
-    mpl.rcParams["lines.scale_dashes"] = False
-    mpl.rcParams["font.family"] = list(FACES)
-
-
-def _folder() -> str:
-    folder = Path(platformdirs.user_cache_dir("opsbrief")) / "matplotlib"
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryFile(dir=folder):
-            return str(folder)
-    except OSError:  # no home, or not ours to write to: as under cron or in a container
-        return _borrowed().name
-
-
-@functools.cache
-def _borrowed() -> "tempfile.TemporaryDirectory[str]":
-    """Return a folder that is removed when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="opsbrief-matplotlib-")
-
-
-def _pieces(chart: Chart) -> "Iterator[Artist]":
+def _pieces(chart: Chart) -> Iterator[Artist]:
     """Yield what is drawn, from the back to the front."""
     box = chart.plot
     left = box.left + chart.turn
@@ -140,9 +129,7 @@ def _pieces(chart: Chart) -> "Iterator[Artist]":
         yield _text(text)
 
 
-def _line(colour: str, points: Points, width: float, dash: tuple[float, ...] = ()) -> "Artist":
-    from matplotlib.lines import Line2D  # noqa: PLC0415 -- see compose
-
+def _line(colour: str, points: Points, width: float, dash: tuple[float, ...] = ()) -> Artist:
     x, y = zip(*points, strict=True)
     return Line2D(
         x, y, color=LIGHT[colour], linewidth=width * POINT, linestyle=_dash(dash), dash_capstyle="butt", gid=colour
@@ -153,15 +140,11 @@ def _dash(dash: tuple[float, ...]) -> tuple[float, tuple[float, ...]] | None:
     return (0, tuple(part * POINT for part in dash)) if dash else None
 
 
-def _area(corners: Points, colour: str, opacity: float = 1.0) -> "Artist":
-    from matplotlib.patches import Polygon  # noqa: PLC0415 -- see compose
-
+def _area(corners: Points, colour: str, opacity: float = 1.0) -> Artist:
     return Polygon(corners, closed=True, facecolor=LIGHT[colour], edgecolor="none", alpha=opacity, gid=colour)
 
 
-def _band(chart: Chart, band: Band) -> "Artist":
-    from matplotlib.collections import PolyCollection  # noqa: PLC0415 -- see compose
-
+def _band(chart: Chart, band: Band) -> Artist:
     there = ~np.isnan(band.low)
     edges = np.flatnonzero(np.diff(there, prepend=False, append=False))
     x = band.x + chart.plot.left
@@ -176,9 +159,7 @@ def _band(chart: Chart, band: Band) -> "Artist":
     )
 
 
-def _trace(chart: Chart, trace: Trace) -> "Artist":
-    from matplotlib.lines import Line2D  # noqa: PLC0415 -- see compose
-
+def _trace(chart: Chart, trace: Trace) -> Artist:
     name, width, dash = (f"c{trace.colour}", STROKE, DASHES[trace.dash]) if trace.emphasis else ("rest", THIN, ())
     return Line2D(
         trace.x + chart.plot.left,
@@ -193,7 +174,7 @@ def _trace(chart: Chart, trace: Trace) -> "Artist":
     )
 
 
-def _mark(chart: Chart, mark: Mark) -> "Artist":
+def _mark(chart: Chart, mark: Mark) -> Artist:
     box, x = chart.plot, chart.plot.left + mark.x
     if mark.kind in ("restart", "alarm"):
         foot, tip = (box.floor, -WEDGE[1]) if mark.kind == "restart" else (box.top, WEDGE[1])
@@ -206,7 +187,7 @@ def _wedge(x: float, foot: float, tip: float) -> Points:
     return ((x - WEDGE[0], foot), (x + WEDGE[0], foot), (x, foot + tip))
 
 
-def _key(key: Key) -> "Artist":
+def _key(key: Key) -> Artist:
     if key.kind in ("trace", "rest"):
         name, width, dash = (
             (f"c{key.colour}", 2.2, DASHES[key.dash]) if key.kind == "trace" else ("rest", THIN * 1.5, ())
@@ -220,10 +201,7 @@ def _key(key: Key) -> "Artist":
     return _area(_wedge(key.x + 12, key.y - tip / 2, tip), key.kind)
 
 
-def _text(text: Text) -> "Artist":
-    from matplotlib.patheffects import withStroke  # noqa: PLC0415 -- see compose
-    from matplotlib.text import Text as Label  # noqa: PLC0415 -- same
-
+def _text(text: Text) -> Artist:
     label = Label(
         text.x,
         text.y,

@@ -34,7 +34,7 @@ from opsbrief.model.chart import (
 )
 
 FONT = "system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif"
-_TENTHS = 10  # coordinates of lines are whole tenths of a pixel
+GRID = 4  # coordinates of lines are whole quarters of a pixel
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -44,7 +44,7 @@ def _css() -> str:
 
     rules = "".join(f".chart .{name}{{fill:var(--{name})}}.chart .s-{name}{{stroke:var(--{name})}}" for name in LIGHT)
     return (
-        f".chart{{{variables(LIGHT)}display:block;width:100%;height:auto;max-width:1000px}}{rules}"
+        f".chart{{{variables(LIGHT)}display:block;max-width:100%;height:auto}}{rules}"
         f"@media (prefers-color-scheme:dark){{.chart{{{variables(DARK)}}}}}"
         f"@media print{{.chart{{{variables(LIGHT)}break-inside:avoid}}}}"
     )
@@ -62,7 +62,8 @@ def draw(chart: Chart, ident: str, alt: str = "") -> str:
     name = re.sub(r"[^A-Za-z0-9_-]", "-", ident)
     box = chart.plot
     opening = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {_n(chart.width)} {_n(chart.height)}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" width="{_n(chart.width)}" height="{_n(chart.height)}"'
+        f' viewBox="0 0 {_n(chart.width)} {_n(chart.height)}"'
         f' role="img" aria-labelledby="{name}-t {name}-d" font-family="{FONT}" font-size="{_n(FONT_SIZE)}">'
         f'<title id="{name}-t">{_escape(chart.title)}</title>'
         f'<desc id="{name}-d">{_escape(alt or chart.description)}</desc>'
@@ -73,7 +74,7 @@ def draw(chart: Chart, ident: str, alt: str = "") -> str:
     parts = [
         opening,
         *_grid(chart),
-        f'<g transform="translate({_n(box.left)} {_n(box.top)}) scale(.1)" fill="none" stroke-linejoin="round">',
+        f'<g transform="translate({_n(box.left)} {_n(box.top)}) scale(.25)" fill="none" stroke-linejoin="round">',
         *(_band(chart, band) for band in chart.bands),
         *(_trace(chart, trace) for trace in sorted(chart.traces, key=lambda trace: trace.emphasis)),
         "</g>",
@@ -125,29 +126,29 @@ def _band(chart: Chart, band: Band) -> str:
     name = "weeks" if band.kind == "weeks" else "rest"
     return (
         f'<path d="{"".join(outline)}" opacity="{VEIL}" class="{name} s-{name}" fill="{LIGHT[name]}"'
-        f' stroke="{LIGHT[name]}" stroke-width="{_n(THIN * _TENTHS)}"><title>{_escape(band.name)}</title></path>'
+        f' stroke="{LIGHT[name]}" stroke-width="{_n(THIN * GRID)}"><title>{_escape(band.name)}</title></path>'
     )
 
 
 def _trace(chart: Chart, trace: Trace) -> str:
     style = (
-        _stroke(f"c{trace.colour}", STROKE, DASHES[trace.dash], _TENTHS)
+        _stroke(f"c{trace.colour}", STROKE, DASHES[trace.dash], GRID)
         if trace.emphasis
-        else _stroke("rest", THIN, (), _TENTHS)
+        else _stroke("rest", THIN, (), GRID)
     )
     return f'<path d="{path(trace.x, chart.rows(trace.y))}"{style}><title>{_escape(trace.title)}</title></path>'
 
 
 def path(x: Floats, y: Floats) -> str:
-    """Return the path through pixels ``x``, ``y`` in tenths of a pixel; NaN in ``y`` lifts the pen.
+    """Return the path through pixels ``x``, ``y`` in quarters of a pixel; NaN in ``y`` lifts the pen.
 
     Relative moves, because they are short, out of a table of ready strings, because formatting
     numbers one by one takes most of the time that a chart takes. Points in the middle of a level
     stretch are left out.
     """
     there = ~np.isnan(y)
-    across = np.rint(x[there] * _TENTHS).astype(np.int64)
-    down = np.rint(y[there] * _TENTHS).astype(np.int64)
+    across = np.rint(x[there] * GRID).astype(np.int64)
+    down = np.rint(y[there] * GRID).astype(np.int64)
     if not across.size:
         return ""
     lifted = ~np.concatenate(([False], there[:-1]))[there]
@@ -188,7 +189,7 @@ def _mark(chart: Chart, mark: Mark) -> str:
         foot, tip = (box.floor, -WEDGE[1]) if mark.kind == "restart" else (box.top, WEDGE[1])
         return f"<path{_wedge(x, foot, tip)}{_fill(mark.kind)}>{title}</path>"
     colour = mark.kind if mark.kind in LIGHT else "change"
-    line = f"M{_n(x)} {_n(box.top - 4)}V{_n(box.floor)}"
+    line = f"M{_n(x)} {_n(box.top - mark.rise)}V{_n(box.floor)}"
     return (  # the wide invisible line is easier to point at
         f'<g>{title}<path d="{line}"{_stroke(colour, *STROKES[mark.kind])}/>'
         f'<path d="{line}" stroke="#000" stroke-opacity="0" stroke-width="9"/></g>'
