@@ -45,7 +45,6 @@ class Checker:
         """Keep the environment for the secrets that refer to it."""
         self.problems: list[Problem] = []
         self.settings: list[Setting] = []
-        self.references: list[tuple[Mark, secrets.Reference]] = []
         self.secrets: list[Secret] = []
         self._env = env
 
@@ -199,7 +198,6 @@ class Checker:
             self.problems.append(found)
             return WRONG
         self.note(path, found.plain, node.mark)
-        self.references.append((node.mark, found))
         made = secrets.secret(found, dotted(path), self._env)
         self.secrets.append(made)
         return made
@@ -209,7 +207,8 @@ class Checker:
         made = self._secret(node, path)
         if made is WRONG:
             return WRONG
-        (host,) = self.references[-1][1].args
+        _, value = node.entries["netrc"]
+        host = value.text if isinstance(value, Text) else ""
         user = Secret(lambda: secrets.netrc(host, dotted(path), self._env)[0], f"{dotted(path)}: user of {host}")
         return Login(user=user, password=made)
 

@@ -9,6 +9,7 @@ What a field's metadata may say:
 ``duration``  a number of seconds that may be written ``20s`` or ``5m``
 ``single``    a list of which a single value may stand alone
 ``expand``    a list of host names in which ``app{1..8}`` stands for eight
+``deploys``   an option without which the source knows no deploys
 """
 
 import dataclasses

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from opsbrief import sources as catalogue
 from opsbrief.config.check import BUILT_IN, Checker
-from opsbrief.config.layers import NAME, environment, find, overlay, tree
+from opsbrief.config.layers import environment, find, overlay, tree
 from opsbrief.config.option import suggest
 from opsbrief.config.tree import Items, Keys, Mark, Node, Table, Text, kind
 from opsbrief.config.values import Config, Service, ServiceOptions, Sourced
@@ -40,9 +40,8 @@ def load(files: Sequence[Path] | None, env: Mapping[str, str], cwd: Path | None 
         raise ConfigError(*checker.problems)
     root = overlay([environment(env), *trees])
     config = _Reader(checker, root, env).config()
-    if not files and "OPSBRIEF_CONFIG" not in env:
-        _trust(checker, Path(cwd or Path.cwd()) / NAME)
-    _guard(checker)
+    for one in trees:
+        _trust(checker, one, searched=files is None and not env.get("OPSBRIEF_CONFIG"))
     if checker.problems:
         raise ConfigError(*sorted(checker.problems, key=_order))
     return replace(
@@ -174,7 +173,7 @@ class _Reader:
             logs = [
                 (kind, source)
                 for kind, source in sources.values()
-                if "deploys" in source.gives and isinstance(source, DeployLog) and source.role != "infrastructure"
+                if isinstance(source, DeployLog) and source.role != "infrastructure" and _set_up(source)
             ]
             for index, (_, source) in enumerate(logs):
                 self.check.note(("deploys", index), source.name, f"{BUILT_IN}: every source that knows deploys")
@@ -258,6 +257,12 @@ class _Reader:
         self.check.wrong(node.mark, path, f"there is no {what} {line(node.text, 60)!r}", suggest(node.text, known))
 
 
+def _set_up(source: Source) -> bool:
+    """Whether the options are given without which the source knows no deploys."""
+    needed = [item.name for item in fields(source) if item.metadata.get("deploys")]
+    return all(getattr(source, name) for name in needed)
+
+
 def _children(node: Node, *keys: str) -> Iterator[Text]:
     """Yield the texts that stand below ``keys``; lists on the way are walked through."""
     if isinstance(node, Items):
@@ -289,33 +294,38 @@ def _system_zone(env: Mapping[str, str]) -> tuple[str, str]:
     return "UTC", BUILT_IN
 
 
-def _trust(checker: Checker, project: Path) -> None:
-    """Refuse a file found by search that is somebody else's and asks for secrets.
+def _powers(node: Node) -> Iterator[tuple[Mark, str]]:
+    """Yield every place that runs a program or fetches a secret, with the word for it."""
+    if isinstance(node, Items):
+        for item in node.items:
+            yield from _powers(item)
+    elif isinstance(node, Table):
+        for key, (mark, value) in node.entries.items():
+            if key in ("command", "sendmail") and isinstance(value, Items):
+                yield mark, "a command to run"
+            elif key in ("env", "file", "netrc", "keyring") and len(node.entries) == 1:
+                yield mark, "a secret"
+            yield from _powers(value)
 
-    Whoever leaves an opsbrief.yaml in a shared folder must not learn the secrets of whoever works there.
+
+def _trust(checker: Checker, tree: Table, *, searched: bool) -> None:
+    """Refuse power to a file that somebody else can shape.
+
+    Whoever can write a file must not run programs as whoever reads it; and whoever leaves an
+    opsbrief.yaml in a shared folder must not learn the secrets of whoever works there.
     """
-    for mark, _ in checker.references:
-        if mark.file.path == project and (owner := project.stat().st_uid) not in (os.geteuid(), 0):
-            checker.wrong(
-                mark,
-                (),
-                f"{mark.file.name} belongs to somebody else (uid {owner}) and asks for secrets",
-                f"if you trust it: opsbrief --config ./{mark.file.name}",
-            )
+    name, path = tree.mark.file.name, tree.mark.file.path
+    if path is None:
+        return
+    about = path.stat()
+    for mark, what in _powers(tree):
+        if searched and about.st_uid not in (os.geteuid(), 0):
+            said = f"{name} belongs to somebody else (uid {about.st_uid}) and names {what}"
+            checker.wrong(mark, (), said, f"if you trust it: opsbrief --config {path}")
             return
-
-
-def _guard(checker: Checker) -> None:
-    """Refuse commands from a file that others can write."""
-    for mark, found in checker.references:
-        path = mark.file.path
-        if found.way == "command" and path and stat.S_IMODE(path.stat().st_mode) & 0o022:
-            checker.wrong(
-                mark,
-                (),
-                f"others can write {mark.file.name}, and it names a command to run",
-                f"chmod go-w {mark.file.name}",
-            )
+        if what == "a command to run" and stat.S_IMODE(about.st_mode) & 0o022:
+            checker.wrong(mark, (), f"others can write {name}, and it names {what}", f"chmod go-w {path}")
+            return
 
 
 def _order(problem: Problem) -> tuple[str, int, int]:
