@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from opsbrief import text
-from opsbrief.compose import details, figures, front, words
+from opsbrief.compose import details, figures, front, verdict, words
 from opsbrief.compose.case import Case, said, where
 from opsbrief.model.brief import Brief, Line, Paragraph, Scorecard, Section
 from opsbrief.model.evidence import Evidence
@@ -19,7 +19,7 @@ def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = F
     ``people`` allows the names of authors on the page; without it no person is named.
     """
     case = Case(evidence, findings, people=people)
-    headline, tone = front.headline(case)
+    headline, tone = verdict.headline(case)
     key = figures.key(case)
     others, left = figures.rest(case, key)
     return Brief(
@@ -57,8 +57,8 @@ def _onward(case: Case) -> Section:
         blocks=(
             Scorecard(lines=(Line(label="Ask again", text=again),)),
             Paragraph(
-                text=f"opsbrief {case.evidence.version} · measured; ~ marks an estimate · “opsbrief show . F1” "
-                "explains [F1], offline · no line names a cause as proven",
+                text=f"opsbrief {case.evidence.version} · ~ is an estimate · no line names a cause as proven · "
+                "“opsbrief show . F1” explains [F1]",
                 tone="muted",
             ),
         ),

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import cached_property
 
 from opsbrief import text
+from opsbrief.compose import words
 from opsbrief.compose.words import Clock, natural
 from opsbrief.model.brief import Tone
 from opsbrief.model.evidence import Evidence, Series
@@ -74,12 +75,9 @@ class Case:
         return tuple(f for f in self.all("log-pattern") if f.verdict in NEWS)
 
     @cached_property
-    def series(self) -> Mapping[tuple[str, bool], tuple[Series, ...]]:
-        """The series of each metric: (name, False) of the window, (name, True) of the weeks before it."""
-        found: dict[tuple[str, bool], list[Series]] = {}
-        for item in self.evidence.items(Series):
-            found.setdefault((item.metric or item.name, bool(item.span)), []).append(item)
-        return {key: tuple(held) for key, held in found.items()}
+    def series(self) -> Mapping[str, Series]:
+        """Every series by its id."""
+        return {item.id: item for item in self.evidence.items(Series)}
 
     @cached_property
     def service(self) -> str:
@@ -154,6 +152,19 @@ def refs(finding: Finding) -> tuple[str, ...]:
     return (finding.id,) if finding.id else finding.basis
 
 
+def detail(finding: Finding, cap: int = 110) -> str:
+    """Return what limits or supports a finding in whole clauses of at most ``cap`` characters; at least one clause.
+
+    The later pages say all of it.
+    """
+    kept = ""
+    for clause in text.line(finding.detail, 2000).split("; "):
+        if kept and len(kept) + len(clause) > cap:
+            break
+        kept = f"{kept}; {clause}" if kept else clause
+    return words.cut(kept, 2 * cap)
+
+
 def hosts(names: Iterable[str]) -> list[str]:
     """Return host names in the order a person expects, app2 before app10."""
     return sorted((text.line(name, 80) for name in names), key=natural)
@@ -178,17 +189,16 @@ def _numbered(name: str) -> tuple[str, int]:
     return stem, int(digits) if digits and len(digits) < 10 else -2
 
 
-def worse(shift: Finding) -> bool:
-    """Return whether a changed metric moved in the direction that its configuration calls worse."""
-    side = shift.facts.get("worse")
-    return side not in ("up", "down") or side == shift.facts.get("direction")
+def better(shift: Finding) -> bool:
+    """Return whether a metric changed in the direction that is not its worse one."""
+    return shift.verdict is Verdict.CHANGED and shift.facts.get("worse") == "good"
 
 
 def _telling(shift: Finding) -> tuple[object, ...]:
     order = {Verdict.CHANGED: 0, Verdict.BEGAN_BEFORE: 1, Verdict.CANNOT_TELL: 2}
     return (
         order.get(shift.verdict, 3),
-        not worse(shift),
+        better(shift),
         not shift.facts.get("key"),
         bool(shift.facts.get("rank")),
         bool(shift.facts.get("impact")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from opsbrief import text
+from opsbrief import phrase, text
 from opsbrief.compose import words
 from opsbrief.compose.case import TONES, Case, does, folded, hosts, real, refs, said, where, whole
 from opsbrief.compose.front import first_seen, timeline
@@ -32,6 +32,7 @@ def pages(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Sectio
     for name, heading, blocks in (
         ("metrics", "All metrics", _metrics(case, figures, left)),
         ("patterns", "All news in the logs, with an example each", _patterns(case)),
+        ("alibi", "Infrastructure: what was looked at", _alibi(case)),
         ("commits", "The release: commits and files", _commits(case)),
         ("other", "Other changes", _other(case)),
         ("events", "Timeline, complete", _events(case)),
@@ -65,7 +66,7 @@ def _metrics(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Blo
     if figures:
         yield Gallery(figures=figures)
     if left:
-        yield Paragraph(text=f"{words.count(left, 'more graph')} left out.", tone="muted")
+        yield Paragraph(text=f"{phrase.count(left, 'more graph')} left out.", tone="muted")
 
 
 def _metric(case: Case, shift: Finding) -> tuple[Cell, ...]:
@@ -81,32 +82,60 @@ def _metric(case: Case, shift: Finding) -> tuple[Cell, ...]:
 
 def _patterns(case: Case) -> Iterator[Block]:
     """Yield each pattern with what is known of it and one line that was really written."""
+    if volumes := case.all("log-volume"):
+        yield Table(
+            columns=(
+                Column(heading="Lines"),
+                Column(heading="Verdict"),
+                Column(heading="Per minute, before → after", align="right"),
+                Column(heading="Last week", align="right"),
+            ),
+            rows=tuple(_volume(finding) for finding in volumes[:ROWS]),
+            caption="How much was logged",
+        )
     for finding in case.patterns[:EXAMPLES]:
         example = text.clean(str(finding.facts.get("example") or ""), EXAMPLE).rstrip()
         lines = [text.line(finding.subject, 1000), *(example.split("\n")[:30] if example.strip() else [])]
+        if place := said(finding, "code_at", 160):
+            lines.append(f"{place}: {said(finding, 'code_text', 200)}")
         yield Verbatim(lines=tuple(lines), caption=_known(case, finding), refs=refs(finding))
     if len(case.patterns) > EXAMPLES:
-        left = words.count(len(case.patterns) - EXAMPLES, "more pattern")
+        left = phrase.count(len(case.patterns) - EXAMPLES, "more pattern")
         yield Paragraph(text=f"{left} in findings.json.", tone="muted")
+
+
+def _volume(finding: Finding) -> tuple[Cell, ...]:
+    week = real(finding, "rate_last_week")
+    return (
+        Cell(text=text.line(finding.subject, 60), refs=refs(finding)),
+        Cell(text=str(finding.verdict), tone=TONES.get(finding.verdict, "plain")),
+        Cell(text=words.arrow(finding.before, finding.after, "")),
+        Cell(text=phrase.number(week) if week is not None else "not read"),
+    )
 
 
 def _known(case: Case, finding: Finding) -> str:
     """Return everything measured about one pattern: "new ERROR: 0 → 14.1 a minute, 2,227 lines, ..."."""
     before, after, week = (real(finding, f"rate_{when}") for when in ("before", "after", "last_week"))
-    parts = [f"{words.number(before)} → {words.number(after)} a minute"]
-    parts += [f"{words.number(week)} last week"] if week is not None else []
-    parts += [f"{words.count(whole(finding, 'count'), 'line')}"] if finding.facts.get("count") is not None else []
+    parts = [f"{phrase.number(before)} → {phrase.number(after)} a minute"]
+    parts += [f"{phrase.number(week)} last week"] if week is not None else []
+    parts += [f"{phrase.count(whole(finding, 'count'), 'line')}"] if finding.facts.get("count") is not None else []
     parts += [f"first {seen}"] if (seen := first_seen(case, finding)) else []
     parts += [f"on {words.listing(folded(hosts(finding.hosts)))}"] if finding.hosts else []
-    parts += [f"said in {place}"] if (place := said(finding, "code_at", 160)) else []
+    parts += [text.line(finding.detail, 300)] if finding.detail else []
     return f"{finding.verdict} {said(finding, 'level', 12)}".strip() + f": {', '.join(parts)}"
+
+
+def _alibi(case: Case) -> Iterator[Block]:
+    for finding in case.all("alibi"):
+        yield Paragraph(text=_both(finding), refs=refs(finding))
 
 
 def _commits(case: Case) -> Iterator[Block]:
     for release in list(case.evidence.items(Release))[:3]:
         ends = f"{text.line(release.base, 60)}..{text.line(release.head, 60)}"
         whole = "" if release.complete else " (cut: the repository holds more)"
-        commits = f"{words.count(len(release.commits), 'commit')}, {words.count(len(release.files), 'file')}"
+        commits = f"{phrase.count(len(release.commits), 'commit')}, {phrase.count(len(release.files), 'file')}"
         yield _changes(case, release.commits, f"{ends}: {commits}{whole}")
         if release.files:
             files = sorted(release.files, key=lambda file: -(file.added + file.deleted))
@@ -134,7 +163,7 @@ def _changes(case: Case, changes: tuple[Change, ...], caption: str) -> Table:
     heads += [Column(heading="By")] if case.people else []
     rows = []
     for change in changes[:ROWS]:
-        files = f" ({words.count(len(change.files), 'file')})" if change.files else ""
+        files = f" ({phrase.count(len(change.files), 'file')})" if change.files else ""
         row = [
             Cell(text=case.moment(change.at)),
             Cell(text=text.line(change.ref, 60)[:12], code=True, refs=(change.id,) if change.id else ()),
@@ -191,7 +220,7 @@ def _method(case: Case) -> Iterator[Block]:
     )
     rows = [
         ("Window", f"{window.start.isoformat()} to {window.end.isoformat()}"),
-        ("Time before", words.duration(window.before.total_seconds())),
+        ("Time before", phrase.duration(window.before.total_seconds())),
         ("Earlier weeks", words.listing([words.ago(shift) for _, shift in window.shifts]) or "none"),
         ("Zone", window.zone),
     ]
@@ -205,7 +234,7 @@ def _method(case: Case) -> Iterator[Block]:
     rows += [(f"Redacted: {text.line(rule, 60)}", f"{amount:,}") for rule, amount in case.evidence.redactions.items()]
     for metric in case.scope.metrics[:ROWS]:
         said_ = [f"worse: {metric.worse}"] if metric.worse != "either" else []
-        said_ += [f"limit {words.quantity(metric.limit, metric.unit)}"] if metric.limit is not None else []
+        said_ += [f"limit {phrase.number(metric.limit, metric.unit)}"] if metric.limit is not None else []
         name = text.line(metric.name or metric.target, 80)
         rows.append((f"Metric {name}", ", ".join([text.line(metric.target, 200), *said_])))
     yield Table(

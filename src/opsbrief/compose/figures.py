@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from opsbrief import chart, text
+from opsbrief import chart, phrase, text
 from opsbrief.compose import words
 from opsbrief.compose.case import NEAR, Case, real, refs
 from opsbrief.errors import GapKind
@@ -61,7 +61,13 @@ def _figure(case: Case, shift: Finding, name: str, width: int, height: int, *, s
 
 
 def _series(case: Case, shift: Finding, *, earlier: bool = False) -> tuple[Series, ...]:
-    return case.series.get((shift.subject, earlier), ())
+    """Return every series of the metric; of the wide net only those that the finding rests on."""
+    based = [case.series[name] for name in shift.basis if name in case.series]
+    if shift.facts.get("rank"):
+        names = {item.name for item in based}
+        return tuple(item for item in case.series.values() if item.name in names and bool(item.span) is earlier)
+    metric = based[0].metric if based else shift.subject
+    return tuple(item for item in case.series.values() if item.metric == metric and bool(item.span) is earlier)
 
 
 def _caption(case: Case, shift: Finding, series: Sequence[Series]) -> str:
@@ -69,12 +75,12 @@ def _caption(case: Case, shift: Finding, series: Sequence[Series]) -> str:
     hosts = {item.host for item in series if item.host}
     steps = sorted({item.step for item in series})
     about = (
-        f"{text.line(shift.subject, 80)} on {words.count(len(hosts), 'host')}"
+        f"{text.line(shift.subject, 80)} on {phrase.count(len(hosts), 'host')}"
         if hosts
         else text.line(shift.subject, 80)
     )
     start, end = case.window.whole.start, case.window.end
-    grid = f"one value each {words.duration(steps[0])}" if len(steps) == 1 else "steps differ"
+    grid = f"one value each {phrase.duration(steps[0])}" if len(steps) == 1 else "steps differ"
     return f"{about}, {case.moment(start, seconds=False)} – {case.moment(end, seconds=False)}, {grid}"
 
 
@@ -116,16 +122,16 @@ def _text(case: Case, series: Sequence[Series], shift: Finding, most: int) -> It
     names = [text.middle(text.line(item.host or item.name), 16) for item in told[:most]]
     room = max(len(name) for name in names)
     for name, item in zip(names, told, strict=False):
-        low, high = words.number(float(np.nanmin(item.values))), float(np.nanmax(item.values))
+        low, high = phrase.number(float(np.nanmin(item.values))), float(np.nanmax(item.values))
         spark = chart.sparkline(item.values, SPARK)
-        yield f"{name:<{room}}  {spark:<{SPARK}}  {low}–{words.quantity(high, text.line(shift.unit, 12))}"
+        yield f"{name:<{room}}  {spark:<{SPARK}}  {low}–{phrase.number(high, text.line(shift.unit, 12))}"
     whole = case.window.whole
     first = told[0]
     spots = min(SPARK, first.values.size)
     at = int((case.window.start.timestamp() - first.start) / max(1, first.end - first.start) * spots)
     if 0 <= at < spots and whole.start < case.window.start:
         note = f"↑ {case.clock.time(case.window.start, seconds=False)} {case.anchor}"
-        rest = f", and {words.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
+        rest = f", and {phrase.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
         yield f"{' ' * (room + 2 + at)}{note}{rest}"
 
 
@@ -136,4 +142,4 @@ def why_empty(case: Case) -> str:
         return ""
     lost = words.unique(gap.source for gap in case.evidence.gaps if gap.kind is not GapKind.SKIPPED)
     where = f" (see what is missing in {words.listing(lost)})" if lost else ""
-    return f"no graph: not one of {words.count(len(asked), 'configured metric')} has data{where}"
+    return f"no graph: not one of {phrase.count(len(asked), 'configured metric')} has data{where}"

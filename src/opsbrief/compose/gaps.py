@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from opsbrief import text
+from opsbrief import phrase, text
 from opsbrief.compose import words
 from opsbrief.compose.case import Case
 from opsbrief.errors import GapKind
@@ -40,7 +40,7 @@ def missing(case: Case) -> Iterator[Line]:
         yield Line(label="Missing", text=_said(group), detail=words.cut(group[0].hint, 240), tone="unknown")
     if rest := groups[LINES:]:
         sources = words.unique(text.line(group[0].source, 40) for group in rest)
-        more = words.count(len(rest), "more gap")
+        more = phrase.count(len(rest), "more gap")
         said = f"and {more} in {words.listing(sources)}"
         yield Line(label="Missing", text=said, detail="all under Sources", tone="unknown")
 
@@ -84,7 +84,7 @@ def _sources(case: Case) -> Table:
                 Cell(text=outcome.status, tone="good" if outcome.status == "ok" else "unknown"),
                 Cell(text=f"{len(outcome.items):,}"),
                 Cell(text=f"{len(outcome.gaps):,}"),
-                Cell(text=words.duration(outcome.took)),
+                Cell(text=words.took(outcome.took)),
                 Cell(text=f"{outcome.requests:,}"),
                 Cell(text=words.size(outcome.bytes)),
             )

@@ -1,47 +1,19 @@
-"""How numbers, times, spans and names read on a page. One place, so that every line reads alike."""
+"""How times, spans, sizes and names read on a page, beside the words that the whole house shares."""
 
-import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from opsbrief import text
+from opsbrief.phrase import duration, number, zone
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-NOTHING = "no data"
-
-
-def number(value: float | None) -> str:
-    """Return a value with three significant digits; whole numbers as they are; nothing is not 0."""
-    if value is None or math.isnan(value):
-        return NOTHING
-    if math.isinf(value):
-        return "∞" if value > 0 else "-∞"
-    size = abs(value)
-    if size >= 100 or (size < 1e15 and value == int(value)):
-        return f"{value:,.0f}" if size < 1e15 else f"{value:.2e}"
-    return f"{value:.3g}" if size >= 0.001 else f"{value:.1e}"
-
-
-def quantity(value: float | None, unit: str) -> str:
-    """Return a value with its unit: "131 ms", "98%"."""
-    shown = number(value)
-    if not unit or shown == NOTHING:
-        return shown
-    return f"{shown}{unit}" if unit == "%" else f"{shown} {unit}"
-
 
 def arrow(before: float | None, after: float | None, unit: str) -> str:
     """Return "128 → 131 ms"; the unit once, after the numbers."""
-    left, right = number(before), quantity(after, unit)
-    return f"{left} → {right}" if right != NOTHING or not unit else f"{quantity(before, unit)} → {right}"
-
-
-def count(amount: int, one: str, many: str = "") -> str:
-    """Return "1 commit", "23 commits", "412,000 lines"."""
-    return f"{amount:,} {one if amount == 1 else many or one + 's'}"
+    left = number(before) if after is not None else number(before, unit)
+    return f"{left} → {number(after, unit)}"
 
 
 def size(amount: int) -> str:
@@ -52,16 +24,9 @@ def size(amount: int) -> str:
     return f"{amount} bytes"
 
 
-def duration(seconds: float) -> str:
-    """Return a length of time in at most two units: "0.4 s", "3 min 31 s", "2 h 38 min", "4 d"."""
-    if seconds < 10:
-        return f"{seconds:.2g} s"
-    whole = round(seconds)
-    for large, name, small, part in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= large:
-            rest = whole % large // small
-            return f"{whole // large} {name} {rest} {part}" if rest else f"{whole // large} {name}"
-    return f"{whole} s"
+def took(seconds: float) -> str:
+    """Return how long something took: "0.4 s", "1.8 s", "21 s"."""
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
 
 
 def listing(words: Sequence[str], most: int = 6) -> str:
@@ -110,9 +75,9 @@ def cut(words: str, cap: int) -> str:
 class Clock:
     """Instants in the brief's zone."""
 
-    def __init__(self, zone: str) -> None:
+    def __init__(self, name: str) -> None:
         """Take an IANA zone name."""
-        self._zone = ZoneInfo(zone)
+        self._zone = zone(name)
 
     def local(self, at: datetime) -> datetime:
         """Return ``at`` in the zone."""

@@ -1,0 +1,114 @@
+"""What the verdicts stand on: the hosts, the changes, and how much of what was asked was answered."""
+
+from collections.abc import Iterator
+
+from opsbrief import phrase, text
+from opsbrief.compose import words
+from opsbrief.compose.case import Case, detail, folded, hosts, refs, said, where
+from opsbrief.compose.gaps import missing
+from opsbrief.model.brief import Line
+from opsbrief.model.evidence import Event, LogSample, Release, Series
+from opsbrief.model.finding import Finding
+
+
+def places(case: Case) -> Iterator[Line]:
+    """Say on which hosts, and how the restarts go with it."""
+    lead = case.lead
+    for finding in case.all("hosts")[:1]:
+        yield Line(label="Hosts", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding))
+    if lead and where(lead) and not case.all("hosts"):
+        yield _hosts(case, lead)
+    yield from _restarts(case)
+
+
+def _hosts(case: Case, lead: Finding) -> Line:
+    deviate, known = hosts(lead.hosts), hosts(case.scope.hosts)
+    rest = [host for host in known if host not in deviate]
+    note = f"not on {words.listing(folded(rest), 8)}" if rest and deviate else ""
+    return Line(
+        label="Hosts", text=f"{where(lead)} deviate: {words.listing(folded(deviate), 10)}", detail=note, refs=refs(lead)
+    )
+
+
+def _restarts(case: Case) -> Iterator[Line]:
+    """Say how often something was restarted since the start of the window, and in the time before it."""
+    events = [event for event in case.evidence.items(Event) if event.kind == "restart"]
+    since = [event for event in events if case.window.start <= event.at < case.window.end]
+    if not since:
+        return
+    before = sum(case.window.prior.start <= event.at < case.window.start for event in events)
+    stretch = phrase.duration(case.window.before.total_seconds())
+    first = min(since, key=lambda event: event.at)
+    on = words.listing(folded(hosts({event.host for event in since})))
+    yield Line(
+        label="Restarts",
+        text=f"{phrase.count(len(since), 'restart')} since {case.anchor}, {before} in the {stretch} before",
+        detail=f"the first {case.moment(first.at)}, on {on}",
+        refs=(first.id,) if first.id else (),
+    )
+
+
+def changes(case: Case) -> Iterator[Line]:
+    """Say what the release is made of and what else was changed."""
+    yield from _release(case)
+    for finding in [f for f in case.patterns if said(f, "code_at")][:2]:
+        place = said(finding, "code_at", 160)
+        said_ = f"{place}, added by this release, says “{words.cut(finding.subject, 60)}”"
+        yield Line(label="In its code", text=said_, refs=refs(finding))
+    other = case.all("other-change")
+    for finding in other[:3]:
+        yield Line(label="Other changes", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding))
+    if len(other) > 3:
+        yield Line(label="Other changes", text=f"and {len(other) - 3:,} more, on a later page", tone="muted")
+    if not other:
+        asked = [o.source for o in case.evidence.outcomes if o.type in ("git", "puppet", "puppetdb") and not o.gaps]
+        if asked:
+            named = words.listing([text.line(source, 40) for source in asked])
+            yield Line(label="Other changes", text=f"none in the window, by {named}", tone="good")
+        else:
+            yield Line(label="Other changes", text="cannot tell: no record of changes was read whole", tone="unknown")
+
+
+def _release(case: Case) -> Iterator[Line]:
+    found = case.all("release")
+    for finding in found[:2]:
+        yield Line(label="The release", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding))
+    for release in [] if found else list(case.evidence.items(Release))[:2]:
+        made = f"{phrase.count(len(release.commits), 'commit')}, {phrase.count(len(release.files), 'file')}"
+        ends = f"{text.line(release.base, 40)}..{text.line(release.head, 40)}"
+        yield Line(label="The release", text=f"{ends}: {made}", refs=(release.id,) if release.id else ())
+
+
+def coverage(case: Case) -> Iterator[Line]:
+    """Say what was asked and what came, name everything that is missing, and how to go on from here."""
+    yield Line(label="Coverage", text=answered(case), detail=", ".join(amounts(case)))
+    yield from missing(case)
+
+
+def answered(case: Case) -> str:
+    """Return "7 of 8 sources answered in 21 s"; a source with gaps is said to have answered in part."""
+    outcomes = case.evidence.outcomes
+    if not outcomes:
+        return "no source was asked"
+    good = sum(outcome.status == "ok" for outcome in outcomes)
+    partly = sum(outcome.status == "partial" for outcome in outcomes)
+    took = words.took(max(outcome.took for outcome in outcomes))
+    part = f", {partly} in part," if partly else ""
+    return f"{good} of {phrase.count(len(outcomes), 'source')} answered{part} in {took}"
+
+
+def amounts(case: Case) -> Iterator[str]:
+    """Yield how much was read, and what it cost the servers."""
+    series = [item for item in case.evidence.items(Series) if not item.span]
+    if series:
+        silent = sum(not (item.values == item.values).any() for item in series)
+        yield f"{len(series):,} series{f', {silent:,} without data' if silent else ''}"
+    total = sum(sample.total for sample in case.evidence.items(LogSample) if sample.span in ("", "incident"))
+    if total:
+        yield phrase.count(total, "log line")
+    if redacted := sum(case.evidence.redactions.values()):
+        yield f"{phrase.count(redacted, 'value')} redacted"
+    requests = sum(outcome.requests for outcome in case.evidence.outcomes)
+    amount = sum(outcome.bytes for outcome in case.evidence.outcomes)
+    if requests or amount:
+        yield f"{phrase.count(requests, 'request')}, {words.size(amount)}"
