@@ -47,7 +47,13 @@ class Elasticsearch(Web):
     service_field: str = field(default="", metadata={"help": "field of the service name"})
     limit: int = field(default=5000, metadata={"help": "lines fetched per query and stretch; totals are always true"})
     page: int = field(default=5000, metadata={"help": "most lines in one answer"})
-    deploy_query: str = field(default="", metadata={"help": "query string of the lines a new version writes at start"})
+    deploy_query: str = field(
+        default="",
+        metadata={
+            "help": "query string of the lines a new version writes at start; without it: no deploys",
+            "deploys": True,
+        },
+    )
     deploy_regex: str = field(
         default=r"(?P<ref>v?\d+(?:\.\d+)+[\w.+-]*)",
         metadata={"help": "regular expression with the named group ref, searched in such a line"},
