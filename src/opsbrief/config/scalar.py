@@ -25,6 +25,8 @@ def convert(hint: Any, node: Text, meta: Mapping[str, Any]) -> Any:  # noqa: ANN
         return _length(node)
     if hint is str and meta.get("path"):
         return _path(node)
+    if hint is str and meta.get("regex"):
+        return _pattern(node).pattern
     if found := _CONVERT.get(get_origin(hint) or hint):
         return found(node)
     raise ValueError(f"has a type that cannot be configured: {hint!r}", "a defect of the type of source")
