@@ -15,7 +15,7 @@ timezone: Europe/Berlin
 
 sources:
   graphite: {type: whisper, path: whisper}              # or: {type: graphite, url: https://graphite.example}
-  logs:     {type: logfile, path: "logs/*.log*", host: '([a-z0-9]+)\\.log'}   # or: type: elasticsearch
+  logs:     {type: logfile, path: "logs/*.log*", host: '([a-z0-9]+)\\.log', zone: UTC}   # or: elasticsearch
   puppet:   {type: git, path: repos/puppet, role: infrastructure}
   shop:     {type: git, path: repos/shop, role: application, deploy_tags: "v*"}
   deploylog: {type: deploylog, path: deploy.log}
