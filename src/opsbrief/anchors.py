@@ -197,20 +197,26 @@ class Desk:
     ) -> NoDeployError:
         """Return the error that says what was asked, of whom, how far back, and what each said."""
         said = []
-        for (_, source), log in zip(self._logs, told, strict=True):
-            good = sum(entry.succeeded for entry in log)
-            failed = f", {len(log) - good} failed" if len(log) > good else ""
+        for (type_, source), log in zip(self._logs, told, strict=True):
             broken = [f"{gap.kind}: {gap.detail}" for gap in dict.fromkeys(self._gaps) if gap.source == source.name]
-            said.append(
-                f"{source.name}: {'; '.join([*broken, *([f'{good} deploys{failed}'] if log or not broken else [])])}"
-            )
+            good = sum(entry.succeeded for entry in log)
+            failed = f" and {len(log) - good} failed" if len(log) > good else ""
+            if end.kind == "deploy":
+                answer = f"{good} deploys{failed}" if log or not broken else ""
+            else:
+                answer = "" if broken else "none so called" if _knows(type_, source) else f"knows no {end.kind}s"
+            said.append(f"{source.name}: {'; '.join(filter(None, [answer, *broken]))}")
         newest = ", ".join(dict.fromkeys(release.lead.ref for release in reversed(known[-5:]) if release.lead.ref))
-        hint = f"known are {newest}" if newest else f"give a time instead: {FORMS}"
+        where = f" in the {spell(self._reach, 2)} before {_moment(limit, self._zone)}" if end.kind == "deploy" else ""
         return NoDeployError(
-            f"no {end.kind} found for {end.text!r} in the {spell(self._reach)} before {_moment(limit, self._zone)}; "
-            + "; ".join(said),
-            hint,
+            f"no {end.kind} found for {end.text!r}{where}; {'; '.join(said)}",
+            f"the newest are {newest}" if newest else f"give a time instead: {FORMS}",
         )
+
+
+def _knows(type_: str, source: Source) -> bool:
+    """Return whether a source knows tags and commits at all."""
+    return type_ == "git" or isinstance(source, RefLog)
 
 
 def _anchor(kind: str, lead: Deploy) -> Anchor:

@@ -19,8 +19,9 @@ ZONES = st.sampled_from(NAMES).map(ZoneInfo)
 NOWS = st.datetimes(datetime.fromisoformat("2000-01-01"), datetime.fromisoformat("2100-01-01"), timezones=st.just(UTC))
 WORDS = re.split(
     " ",
-    "now - + / : . ~ @ , _ T Z ago last on at friday tuesday today yesterday noon midnight deploy tag commit alert 5 0 1.5 "
-    "17:00 02:30 5pm 2026-03-29 2026-W10-5 20260306 1773151200 +01:00 h m M d w s min hours an hour 1h 30m PT90M mar",
+    "now - + / : . ~ @ , _ T Z ago last on at friday tuesday today yesterday noon midnight deploy tag commit alert "
+    "5 0 1.5 17:00 02:30 5pm 2026-03-29 2026-W10-5 20260306 1773151200 +01:00 h m M d w s min "
+    "hours an hour 1h 30m PT90M mar",
 )
 
 
