@@ -110,7 +110,8 @@ class Repository:
     def open(cls, path: str, deadline: Deadline, allow_owner: str = "") -> "Repository":
         """Find the repository at ``path`` (a work tree or a bare one), or raise SourceError with the reason."""
         try:
-            real = Path(path).expanduser().resolve(strict=True)
+            # Not Path.resolve: before Python 3.13 it raises RuntimeError for a loop of links.
+            real = Path(os.path.realpath(Path(path).expanduser(), strict=True))
         except OSError as error:
             raise SourceError(GapKind.UNAVAILABLE, f"cannot open {path}: {error.strerror}", "check its path") from error
         repository = cls(real, deadline, _trust=_trusted(real, allow_owner) if allow_owner else ())

@@ -43,9 +43,13 @@ class Git(Source):
 
     path: str = field(metadata={"help": "work tree or bare repository", "path": True})
     role: Literal["infrastructure", "application"] = field(metadata={"help": "what its commits change"})
-    branches: tuple[str, ...] = field(default=(), metadata={"help": "branches to read; default: the one HEAD is on"})
+    branches: tuple[str, ...] = field(
+        default=(), metadata={"help": "branches to read; default: the one HEAD is on", "single": True}
+    )
     first_parent: bool = field(default=False, metadata={"help": "only the branch itself, not inside what it merged"})
-    only: tuple[str, ...] = field(default=(), metadata={"help": "globs; other files and their commits do not count"})
+    only: tuple[str, ...] = field(
+        default=(), metadata={"help": "globs; other files and their commits do not count", "single": True}
+    )
     paths: Mapping[str, Place] = field(
         default_factory=dict, metadata={"help": 'whose a file is: {"manifests/shop/**": {services: [shop]}}'}
     )
@@ -74,13 +78,14 @@ class Git(Source):
             if since <= tag.at <= until and fnmatchcase(tag.name, self.deploy_tags):
                 yield self._deploy(tag)
 
-    def instant(self, kind: Literal["tag", "commit"], ref: str, deadline: Deadline) -> Deploy | None:
+    def instant(self, kind: str, ref: str, deadline: Deadline) -> Deploy | None:
         """Return the tag or commit that ``ref`` names, with its time; None when there is none here."""
         repository = self._open(deadline)
         if kind == "tag":
             known = {tag.name: tag for tag in repository.tags()}
             return next((self._deploy(known[name]) for name in self._names(ref) if name in known), None)
-        if (name := repository.resolve(ref)) is None:
+        name = repository.resolve(ref) if kind == "commit" else None
+        if name is None:
             return None
         commit = next(release.details(repository, [name], ("--",)))
         return Deploy(commit.committed_at, line(ref), commit.subject, self.name, TimeKind.COMMIT_TIME)
