@@ -38,10 +38,10 @@ class Running:
         self._drain.start()
 
     def _read_stderr(self) -> None:
-        pipe = _pipe(self._popen.stderr)
-        while chunk := pipe.read(_CHUNK):
-            if len(self._stderr) < _STDERR_CAP:
-                self._stderr += chunk[: _STDERR_CAP - len(self._stderr)]
+        with _pipe(self._popen.stderr) as pipe:  # closed here: whoever else closed it would race with the reading
+            while chunk := pipe.read(_CHUNK):
+                if len(self._stderr) < _STDERR_CAP:
+                    self._stderr += chunk[: _STDERR_CAP - len(self._stderr)]
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield output as it comes. Raises SourceError(TIMEOUT) when the deadline ends first."""
