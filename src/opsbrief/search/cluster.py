@@ -154,7 +154,9 @@ def _refused(answer: "Answer") -> RefusedError:
     except SourceError:
         said = None
     reason = _reasons(said.get("error")) if isinstance(said, Mapping) else ""
-    shown = line(reason, 300) or f"HTTP {answer.status}: {answer.excerpt()}"
+    # Types are for programs, and what a parser was expecting is half a page of its tokens.
+    words = re.sub(r"\s*Was expecting.*", "", re.sub(r"\b[a-z_]+_exception: ", "", reason), flags=re.DOTALL)
+    shown = line(words, 300) or f"HTTP {answer.status}: {answer.excerpt()}"
     # Elasticsearch 6 answers 500 to some questions that it does not accept; they are not repeated for that.
     kind = GapKind.UNAVAILABLE if answer.status in {404, 500} else GapKind.REJECTED
     return RefusedError(kind, f"refused: {shown}", answer.status, reason or answer.excerpt())

@@ -121,7 +121,8 @@ def probe(fields: Fields) -> str:
 def mapped(fields: Fields, caps: Mapping[str, Any]) -> Mapped:
     """Choose from the ``fields`` object of a ``_field_caps`` answer."""
     kinds = {name: _kinds(caps, name) for name in (*fields.time, *fields.level)}
-    dates = [name for name in fields.time if kinds[name] and set(kinds[name]) <= {"date", "date_nanos"}]
+    # Another type in some index is no reason to refuse the rest: the shards that fail are told.
+    dates = [name for name in fields.time if set(kinds[name]) & {"date", "date_nanos"}]
     wrong = next((f"{name} is {' and '.join(sorted(kinds[name]))}" for name in fields.time if kinds[name]), "")
     return Mapped(
         time=dates[0] if dates else "",

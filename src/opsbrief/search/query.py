@@ -77,10 +77,10 @@ def coverage(levels: Sequence[Level]) -> Json:
     return {str(at): {"filter": {"exists": {"field": level.field}}} for at, level in enumerate(levels)}
 
 
-def best(found: Json, levels: Sequence[Level]) -> Level:
-    """Return the candidate that most lines have; the first of equals."""
+def best(found: Json, levels: Sequence[Level]) -> Level | None:
+    """Return the candidate that most lines have, the first of equals; None when no line has any."""
     counts = [_count(_part(found.get("aggregations"), str(at))) for at in range(len(levels))]
-    return levels[counts.index(max(counts))]
+    return levels[counts.index(max(counts))] if any(counts) else None
 
 
 class Volume:

@@ -106,7 +106,7 @@ class _Asking:
         self.pager = pager
         self.cluster = pager.cluster
         self._mapped: dict[tuple[str, layouts.Fields], layouts.Mapped] = {}
-        self._levels: dict[tuple[str, layouts.Fields], layouts.Level | None] = {}
+        self._levels: dict[tuple[str, layouts.Fields], layouts.Level] = {}
         self._missing: dict[str, bool] = {}
 
     def samples(self, logs: Logs, window: Window) -> Iterator[LogSample | Gap]:
@@ -216,11 +216,14 @@ class _Asking:
         if len(mapped.levels) < 2:
             return mapped.levels[0] if mapped.levels else None
         key = question.index, question.fields
-        if key not in self._levels:
-            body = {"size": 0, "query": question.matching(), "aggs": query.coverage(mapped.levels)}
-            found = self.cluster.search(f"{question.index}/_search", body)
-            self._levels[key] = query.best(found, mapped.levels)
-        return self._levels[key]
+        if key in self._levels:
+            return self._levels[key]
+        body = {"size": 0, "query": question.matching(), "aggs": query.coverage(mapped.levels)}
+        found = self.cluster.search(f"{question.index}/_search", body)
+        chosen = query.best(found, mapped.levels)
+        if chosen is not None:  # a stretch without lines tells nothing about the next one
+            self._levels[key] = chosen
+        return chosen
 
     # --- what came back ---------------------------------------------------------------------------
 

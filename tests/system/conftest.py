@@ -1,0 +1,56 @@
+"""Real servers, each started at most once in a test run."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from tests.system import elastic
+from tests.system import graphite as graphite_servers
+
+
+def absent(server: str, reason: object) -> None:
+    """Skip because a server cannot be had, or fail where it was declared indispensable."""
+    required = os.environ.get("OPSBRIEF_REQUIRE", "").replace(",", " ").split()
+    if "all" in required or server in required:
+        pytest.fail(f"{server} is required: {reason}", pytrace=False)
+    pytest.skip(f"{server}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def graphite() -> Iterator[graphite_servers.Graphite]:
+    """Return a running Graphite."""
+    try:
+        graphite_servers.install()
+    except graphite_servers.MissingError as missing:
+        absent("graphite", missing)
+    with graphite_servers.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def victoria() -> Iterator[graphite_servers.Victoria]:
+    """Return a running VictoriaMetrics."""
+    try:
+        graphite_servers.victoria()
+    except graphite_servers.MissingError as missing:
+        absent("victoria", missing)
+    with graphite_servers.running_victoria() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def es7() -> Iterator[elastic.Server]:
+    """Return Elasticsearch 7.17 that asks for a password."""
+    yield from elastic.offered("es7")
+
+
+@pytest.fixture(scope="session")
+def es8() -> Iterator[elastic.Server]:
+    """Return Elasticsearch 8.19, open."""
+    yield from elastic.offered("es8")
+
+
+@pytest.fixture(scope="session")
+def os2() -> Iterator[elastic.Server]:
+    """Return OpenSearch 2.19 behind TLS with its own CA and a password."""
+    yield from elastic.offered("os2")
