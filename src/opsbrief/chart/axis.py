@@ -137,7 +137,7 @@ def value_ticks(low: float, high: float, count: int) -> tuple[float, ...]:
     """Return about ``count`` round values, evenly spaced, in ``low`` to ``high``."""
     raw = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= 0.75 * raw)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return tuple(index * step for index in range(first, last + 1))
 
@@ -164,7 +164,7 @@ def fits(unit: str) -> bool:
 def _number(value: float, decimals: int) -> str:
     if value == 0:
         return "0"
-    if decimals > 9 or abs(value) >= 1e15:
+    if decimals > 5 or abs(value) >= 1e15:
         mantissa, _, exponent = f"{value:.6g}".partition("e")
         return f"{mantissa}e{int(exponent)}" if exponent else f"{value:.3e}"
     return f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")

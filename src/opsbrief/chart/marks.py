@@ -35,9 +35,10 @@ def placed(marks: Sequence[Moment], window: Window, zone: tzinfo, width: float) 
 def _anchor(window: Window, marks: Sequence[Moment]) -> list[Moment]:
     """Return the mark of the instant that the window starts from, unless one of ``marks`` stands there."""
     anchor = window.anchor
-    if any(mark.kind in LINES and abs((mark.at - anchor.at).total_seconds()) < 1 for mark in marks):
-        return []
     kind: MarkKind = "deploy" if anchor.kind in ("deploy", "tag", "commit") else "note"
+    told = {kind} if kind == "deploy" else LINES
+    if any(mark.kind in told and abs((mark.at - anchor.at).total_seconds()) < 1 for mark in marks):
+        return []
     return [
         Moment(kind, anchor.at, anchor.ref if kind == "deploy" else anchor.kind if anchor.kind != "time" else "since")
     ]

@@ -6,9 +6,11 @@ this module imports matplotlib, half a second: do it when a PNG is wanted.
 """
 # ruff: noqa: E402 -- matplotlib reads its environment when it is imported, so that comes first
 
+import atexit
 import io
 import logging
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -39,20 +41,21 @@ from opsbrief.model.chart import (
 )
 
 
-def _folder() -> tuple[str, "tempfile.TemporaryDirectory[str] | None"]:
+def _folder() -> str:
     """Return where matplotlib may keep its list of fonts: our cache, or a folder that ends with the process."""
     folder = Path(platformdirs.user_cache_dir("opsbrief")) / "matplotlib"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=folder):
-            return str(folder), None
+            return str(folder)
     except OSError:  # no home, or not ours to write to: as under cron or in a container
-        borrowed = tempfile.TemporaryDirectory(prefix="opsbrief-matplotlib-")
-        return borrowed.name, borrowed
+        borrowed = tempfile.mkdtemp(prefix="opsbrief-matplotlib-")
+        atexit.register(shutil.rmtree, borrowed, ignore_errors=True)
+        return borrowed
 
 
 if "MPLCONFIGDIR" not in os.environ:
-    os.environ["MPLCONFIGDIR"], _borrowed = _folder()
+    os.environ["MPLCONFIGDIR"] = _folder()
 logging.getLogger("matplotlib").setLevel(logging.CRITICAL)  # cron would mail its notices about fonts and caches
 
 import matplotlib as mpl

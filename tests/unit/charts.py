@@ -1,0 +1,70 @@
+"""Series, windows and charts for the tests of the graphs."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from opsbrief import chart
+from opsbrief.model.chart import Chart, Moment
+from opsbrief.model.evidence import Origin, Series
+from opsbrief.model.window import Anchor, Window
+
+RELEASE = datetime(2013, 5, 17, 13, 2, 11, tzinfo=UTC)
+ORIGIN = Origin(source="graphite", query="collectd.*")
+
+
+def window(
+    start: datetime = RELEASE, before: float = 3, after: float = 3, zone: str = "Europe/Berlin", kind: str = "deploy"
+) -> Window:
+    """Return a window of ``before`` and ``after`` hours around a release, with one earlier week."""
+    return Window(
+        start=start,
+        end=start + timedelta(hours=after),
+        anchor=Anchor(kind, start, "2.14.0"),
+        before=timedelta(hours=before),
+        zone=zone,
+        shifts=(("last-week", timedelta(days=7)),),
+    )
+
+
+def series(
+    values: Sequence[float] | np.ndarray,
+    start: datetime,
+    step: int = 60,
+    host: str = "app1",
+    name: str = "",
+    span: str = "",
+) -> Series:
+    """One series of connections that begins at ``start``."""
+    return Series(
+        name=name or f"collectd.{host}.tcpconns.established",
+        start=int(start.timestamp()),
+        step=step,
+        values=np.asarray(values, dtype=np.float64),
+        host=host,
+        span=span,
+        metric="connections",
+        origin=ORIGIN,
+    )
+
+
+def story(hosts: int = 8) -> Chart:
+    """Draw connections that climb after a release and fall at restarts, with last week's band, a limit, alarms, a fix."""
+    frame = window()
+    begin, minutes = frame.whole.start, np.arange(360)
+    rng = np.random.default_rng(1)
+    lines, week, marks = [], [], [Moment("fix", RELEASE + timedelta(hours=2), "2.14.1")]
+    for host in range(hosts):
+        leak = np.clip(minutes - 181, 0, None) * 3.1 % (300 + host)
+        lines.append(series(41 + leak + rng.normal(0, 2, 360), begin, host=f"app{host + 1}"))
+        earlier = 41 + rng.normal(0, 2, 360)
+        week.append(series(earlier, begin - timedelta(days=7), host=f"app{host + 1}", span="last-week"))
+        marks.append(Moment("restart", RELEASE + timedelta(minutes=97 + host), f"app{host + 1}"))
+        marks.append(Moment("alarm", RELEASE + timedelta(minutes=60 + 9 * host), f"app{host + 1} connections"))
+    return chart.build(lines, frame, title="established connections", limit=400, week=week, marks=marks)
+
+
+def words(drawn: Chart, role: str) -> list[str]:
+    """Return the texts of one role, in the order they are drawn."""
+    return [text.text for text in drawn.texts if text.role == role]
