@@ -193,8 +193,9 @@ def _sparse(before: Array, after: Array, centre: float) -> Contrast:
     size = 1 / len(before) + 1 / len(after)
     pooled = (old * len(before) + new * len(after) + 1) / (len(before) + len(after) + 2)
     errors = (new - old) / float(np.sqrt(pooled * (1 - pooled) * size))
-    strength = min(errors / _SPARSE, (new - old) / _SHARE)
     shift = float(after.mean() - before.mean())
+    grown = shift / (0.5 * max(float(np.abs(before).mean()), 1e-12))  # half as much again, at the least
+    strength = min(errors / _SPARSE, (new - old) / _SHARE, grown)
     return Contrast(
         "sparse", strength, cliff(before, after), float(before.mean()), float(after.mean()), shift, spread(before),
         len(before), len(after),

@@ -68,6 +68,9 @@ def form(values: Array, split: int, change: Contrast) -> Form:
         scale = spread(data[:first]) or 1.0
         bend = step(at, np.log1p(np.abs(data - centre) / scale))
         return Form("noisier", bend.at, bend.earliest, bend.latest)
+    if change.kind == "sparse":
+        bend = step(at, (data > np.median(data[:first])).astype(np.float64))
+        return Form("step", bend.at, bend.earliest, bend.latest)
     smooth = calm(data)
     peak, end = _peak(smooth, first, change)
     if _returned(smooth[end:], change, peak, len(data) - first):

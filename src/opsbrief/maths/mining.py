@@ -17,6 +17,8 @@ ANY = "<*>"
 _LEARNED = "\x02"  # a place that varies in words, while it is not the same as a place of digits
 _MASK = "\x01"  # one byte in the buffer for a masked piece
 _VARIES = 4  # different words in one place, all else equal, that make it a variable
+_REQUESTS = 64  # the same for what follows GET or POST: a new endpoint is news, until they prove to be without end
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 _PASSES = 3  # places of one key that can be learned
 _LIMIT = 200_000  # different keys that are counted one by one
 _CHUNK = 1 << 20  # characters masked at a time
@@ -24,7 +26,8 @@ _LENGTH = 64  # words of a key within which places are learned
 
 _KINDS = np.zeros(256, dtype=np.uint8)
 _KINDS[list(b"0123456789")] = 1
-_KINDS[list(b" \t\n=,;:()[]{}\"'|<>")] = 2
+_KINDS[list(b" \t\n=,;:()[]{}\"'|<>/?&")] = 2
+_QUERY = re.compile(r"([?&][^=&\s?]+=)[^&\s\"']+")
 _RUN = re.compile(f"{_MASK}(?:[ ,/.:;-]{{1,2}}{_MASK})+")
 
 
@@ -36,7 +39,7 @@ def mask(lines: Sequence[str]) -> list[str]:
         for raw in _masked(chunk):
             key = known.get(raw)
             if key is None:
-                key = known[raw] = " ".join(_RUN.sub(_MASK, raw).replace(_MASK, ANY).split())
+                key = known[raw] = _key(raw)
             keys.append(key)
         if len(known) > _LIMIT:
             known.clear()
@@ -81,6 +84,13 @@ def _masked(lines: Sequence[str]) -> list[str]:
     return text.split("\n")[:-1]
 
 
+def _key(raw: str) -> str:
+    """Return the key of a masked line: runs of masks as one, values of a URL's query masked, blanks single."""
+    if "?" in raw:
+        raw = _QUERY.sub(rf"\1{_MASK}", raw)
+    return " ".join(_RUN.sub(_MASK, raw).replace(_MASK, ANY).split())
+
+
 Words = tuple[str, ...]
 
 
@@ -102,7 +112,7 @@ def _learn(keys: Iterable[str]) -> dict[str, Words]:
         for words in distinct:
             for place, word in enumerate(words[:_LENGTH]):
                 values[place, words[:place] + words[place + 1 :]].add(word)
-        varies = {gap: len(seen) for gap, seen in values.items() if _variable(gap[1], seen)}
+        varies = {gap: len(seen) for gap, seen in values.items() if _variable(*gap, seen)}
         if not varies:
             break
         new = {words: _widened(words, varies) for words in distinct}
@@ -110,10 +120,12 @@ def _learn(keys: Iterable[str]) -> dict[str, Words]:
     return current
 
 
-def _variable(rest: Words, seen: set[str]) -> bool:
+def _variable(place: int, rest: Words, seen: set[str]) -> bool:
     """Whether a place with these words is a variable, given the words around it."""
     if len(seen) < 2 or not any(word not in (ANY, _LEARNED) and any(map(str.isalpha, word)) for word in rest):
         return False
+    if place and rest[place - 1].lstrip("\"'[(") in _METHODS:
+        return len(seen) >= _REQUESTS
     masked = any(ANY in word for word in seen) or _LEARNED in seen
     return masked or len(seen) >= _VARIES
 
@@ -181,7 +193,7 @@ class Miner:
         """Return how often each pattern was seen."""
         keys: Counter[str] = Counter()
         for raw, count in self._counts.items():
-            keys[" ".join(_RUN.sub(_MASK, raw).replace(_MASK, ANY).split())] += count
+            keys[_key(raw)] += count
         templates = settle(keys)
         found: Counter[str] = Counter()
         for key, count in keys.items():

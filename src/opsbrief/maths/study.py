@@ -47,6 +47,8 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
     before, after = _there(values[: split - skip]), _there(values[split:])
     level = _middle(before)
     found = contrast(tested, split, None if rest is None else level)
+    if found.kind == "sparse" and found.changed:
+        level = float(before.mean())  # the median of a rare thing says nothing
     told = found.points_before >= MIN_BEFORE and (found.points_after >= MIN_AFTER or found.kind == "silent")
     shape = form(data, split, found) if told and found.changed else None
     return Study(

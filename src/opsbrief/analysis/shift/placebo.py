@@ -70,7 +70,8 @@ def _scores(evidence: Evidence, members: Mapping[str, Sequence[Series]]) -> list
             mine = past.get((series.origin.source, series.name), ())
             for place, strength in _strengths(series, [week for _, week in mine], laid(series, mine), evidence):
                 runs.setdefault(place, {}).setdefault(name, []).append(strength)
-    return [max(_score(strengths) for strengths in run.values()) for run in runs.values()]
+    kept = [runs[place] for place in sorted(runs, key=lambda place: place[1])[:_MOST]]
+    return [max(_score(strengths) for strengths in run.values()) for run in kept]
 
 
 def _score(strengths: Sequence[float]) -> float:
@@ -89,16 +90,15 @@ def _strengths(
         others = [other for place, other in enumerate(shifted) if place != number]
         if np.isfinite(week[:first]).sum() >= MIN_BEFORE and np.isfinite(week[first:]).sum() >= 3:
             yield (raw[number].span, 0), _strength(week, first, skip, others)
-    length = min(len(series.values) - first, max(3, first // 4))
-    if first < 4 * MIN_BEFORE:
-        return
+    length = min(len(series.values) - first, max(3, first // 6))
     room = max(MIN_BEFORE, first // 3)
-    instants = range(first - length, room - 1, -max(length, (first - room) // (_MOST - 1) or 1))
-    for number, place in enumerate(instants):
-        if len(shifted) + number >= _MOST:
-            return
+    for number, place in enumerate(range(first - length, room - 1, -length)):
         cut = place + length
         yield ("before", number), _strength(series.values[:cut], place, 0, [week[:cut] for week in shifted])
+        for mine, week in enumerate(shifted):
+            if np.isfinite(week[:place]).sum() >= MIN_BEFORE and np.isfinite(week[place:cut]).sum() >= 3:
+                others = [other[:cut] for each, other in enumerate(shifted) if each != mine]
+                yield (raw[mine].span, 1 + number), _strength(week[:cut], place, 0, others)
 
 
 def _strength(values: Array, place: int, skip: int, others: Sequence[Array]) -> float:
