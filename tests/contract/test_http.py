@@ -1,6 +1,8 @@
 """The HTTP transport against a peer that misbehaves: every fault ends in time, with its kind."""
 
 import resource
+import socket
+import threading
 import time
 from collections.abc import Iterator
 
@@ -173,3 +175,17 @@ def test_each_login_is_sent_as_its_kind() -> None:
         assert b"Authorization: Basic b3BzOnB3\r\n" in request_of(server, auth=Auth(user="ops", password="pw"))
         assert b"Authorization: Bearer tok\r\n" in request_of(server, auth=Auth(bearer="tok"))
         assert b"Authorization: ApiKey key\r\n" in request_of(server, auth=Auth(api_key="key"))
+
+
+def test_a_connection_the_server_closes_is_let_go_at_once() -> None:
+    let_go = threading.Event()
+
+    def fault(sock: socket.socket, request: bytes) -> None:
+        answer(b"[5]")(sock, request)
+        sock.shutdown(socket.SHUT_WR)
+        if sock.recv(1) == b"":
+            let_go.set()
+
+    with peer(fault) as server, Client(server.url, Deadline(3)) as http:
+        assert http.get("/data").json() == [5]
+        assert let_go.wait(1), "the socket is still open while the client lives"

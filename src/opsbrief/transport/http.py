@@ -121,22 +121,35 @@ class _Wire:
     """Duplicates of the sockets in use, so that another thread can break a read at any point of it."""
 
     def __init__(self) -> None:
-        self._held: list[socket.socket] = []
+        self._held: dict[Any, socket.socket] = {}
         self._lock = threading.Lock()
 
-    def hold(self, sock: socket.socket) -> None:
+    def hold(self, connection: Any, sock: socket.socket) -> None:  # noqa: ANN401 - urllib3's, of either scheme
         with self._lock:
-            self._held.append(sock.dup())
+            old = self._held.pop(connection, None)
+            self._held[connection] = sock.dup()
+        if old:
+            old.close()
+
+    def drop(self, connection: Any) -> None:  # noqa: ANN401 - same
+        """Let go of a connection that is closed: a duplicate keeps its socket open, and a server may wait for the end.
+
+        gunicorn waits two seconds for it, and one worker serves nobody else meanwhile.
+        """
+        with self._lock:
+            old = self._held.pop(connection, None) if getattr(connection, "sock", None) is None else None
+        if old:
+            old.close()
 
     def cut(self) -> None:
         with self._lock:
-            for sock in self._held:
+            for sock in self._held.values():
                 with suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)
 
     def release(self) -> None:
         with self._lock:
-            for sock in self._held:
+            for sock in self._held.values():
                 sock.close()
             self._held.clear()
 
@@ -148,7 +161,7 @@ def _held(base: type[Any], wire: _Wire) -> type[Any]:
         def _new_conn(self) -> socket.socket:
             sock: socket.socket = super()._new_conn()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            wire.hold(sock)
+            wire.hold(self, sock)
             return sock
 
     return Held
@@ -328,8 +341,12 @@ class Client:
                 verify=self._verify(),
                 cert=self._cert(),
             )
-            with response:
-                body = self._read(response)
+            connection = getattr(response.raw, "connection", None)
+            try:
+                with response:
+                    body = self._read(response)
+            finally:
+                self._wire.drop(connection)
             # A wire that was cut in the middle of the headers can look like an empty answer.
             self._deadline.remaining()
         log.debug(
