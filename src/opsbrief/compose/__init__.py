@@ -57,8 +57,7 @@ def _onward(case: Case) -> Section:
         blocks=(
             Scorecard(lines=(Line(label="Ask again", text=again),)),
             Paragraph(
-                text=f"opsbrief {case.evidence.version} · ~ is an estimate · no line names a cause as proven · "
-                "“opsbrief show . F1” explains [F1]",
+                text=f"opsbrief {case.evidence.version} · ~ estimated · no cause is proven · [F1]: opsbrief show . F1",
                 tone="muted",
             ),
         ),

@@ -152,7 +152,7 @@ def refs(finding: Finding) -> tuple[str, ...]:
     return (finding.id,) if finding.id else finding.basis
 
 
-def detail(finding: Finding, cap: int = 110) -> str:
+def detail(finding: Finding, cap: int = 80) -> str:
     """Return what limits or supports a finding in whole clauses of at most ``cap`` characters; at least one clause.
 
     The later pages say all of it.

@@ -107,7 +107,7 @@ def first_seen(case: Case, finding: Finding) -> str:
 
 def timeline(case: Case, most: int) -> Timeline:
     """Return the instants in order; when there are more than ``most``, those that tell most."""
-    ranked = [finding for finding in case.all("timeline") if finding.onset]
+    ranked = [finding for finding in case.all("timeline") if finding.onset and finding.subject != "end"]
     shown = sorted(ranked[:most], key=lambda finding: finding.onset.at if finding.onset else case.window.start)
     entries = tuple(
         Entry(at=case.moment(finding.onset.at, seconds=False), text=words.cut(finding.headline, 140))

@@ -39,11 +39,10 @@ def _restarts(case: Case) -> Iterator[Line]:
     before = sum(case.window.prior.start <= event.at < case.window.start for event in events)
     stretch = phrase.duration(case.window.before.total_seconds())
     first = min(since, key=lambda event: event.at)
-    on = words.listing(folded(hosts({event.host for event in since})))
+    at = case.moment(first.at, seconds=False)
     yield Line(
         label="Restarts",
-        text=f"{phrase.count(len(since), 'restart')} since {case.anchor}, {before} in the {stretch} before",
-        detail=f"the first {case.moment(first.at)}, on {on}",
+        text=f"{len(since):,} since {case.anchor}, {before:,} in the {stretch} before, first {at}",
         refs=(first.id,) if first.id else (),
     )
 
@@ -53,7 +52,7 @@ def changes(case: Case) -> Iterator[Line]:
     yield from _release(case)
     for finding in [f for f in case.patterns if said(f, "code_at")][:2]:
         place = said(finding, "code_at", 160)
-        said_ = f"{place}, added by this release, says “{words.cut(finding.subject, 60)}”"
+        said_ = f"{place}, added by this release, says “{words.cut(finding.subject, 44)}”"
         yield Line(label="In its code", text=said_, refs=refs(finding))
     other = case.all("other-change")
     for finding in other[:3]:

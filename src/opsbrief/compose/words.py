@@ -1,5 +1,6 @@
 """How times, spans, sizes and names read on a page, beside the words that the whole house shares."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -41,19 +42,10 @@ def unique(words: Iterable[str]) -> list[str]:
     return [word for word in dict.fromkeys(words) if word]
 
 
-def natural(name: str) -> tuple[object, ...]:
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key that puts app2 before app10."""
-    parts: list[object] = []
-    digits = ""
-    for char in f"{name}\0":
-        if char.isascii() and char.isdigit():
-            digits += char
-            continue
-        if digits:
-            parts.append((0, int(digits[:30]), ""))
-            digits = ""
-        parts.append((1, 0, char))
-    return tuple(parts)
+    parts = re.split(r"([0-9]{1,30})", name)
+    return tuple((0, int(part), "") if at % 2 else (1, 0, part) for at, part in enumerate(parts) if part)
 
 
 def sentence(words: str) -> str:

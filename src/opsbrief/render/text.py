@@ -26,7 +26,7 @@ LABEL = 14  # columns of a label
 GAP = 2  # blanks between columns of a table
 ROWS = 6  # lines a wrapped cell may take
 
-_CLOSE = frozenset(("where", "onward"))  # sections of the first page without a blank line above
+_CLOSE = frozenset(("where", "timeline", "coverage", "onward"))  # sections of the first page without a blank line above
 
 
 def render(brief: Brief, width: int = 78) -> str:
@@ -112,11 +112,10 @@ def _timeline(block: Timeline, width: int) -> Iterator[str]:
 
 
 def _rows(table: Table, width: int) -> Iterator[str]:
-    """Yield one line a row, without headings; the widest cells are cut."""
-    grid = [[_cell(cell) for cell in row] for row in table.rows]
-    widths = _fit(grid, width)
-    for row in grid:
-        yield _aligned(table, row, widths)
+    """Yield one line a row, without headings; the widest cells are cut, but never their ids."""
+    widths = _fit([[_cell(cell) for cell in row] for row in table.rows], width)
+    for row in table.rows:
+        yield _aligned(table, [_within(cell, room) for cell, room in zip(row, widths, strict=True)], widths)
     yield from _cut(table.cut)
 
 
@@ -132,11 +131,16 @@ def _table(table: Table, width: int) -> Iterator[str]:
     yield from _cut(table.cut)
 
 
+def _within(cell: Cell, room: int) -> str:
+    """Return a cell in at most ``room`` columns."""
+    refs = _refs(cell.refs)
+    return cell.text + refs if len(cell.text + refs) <= room else f"{cell.text[: max(0, room - len(refs) - 1)]}…{refs}"
+
+
 def _aligned(table: Table, row: Sequence[str], widths: Sequence[int]) -> str:
-    parts = (cell if len(cell) <= room else f"{cell[: room - 1]}…" for cell, room in zip(row, widths, strict=True))
     return (" " * GAP).join(
         part.rjust(room) if column.align == "right" else part.ljust(room)
-        for part, room, column in zip(parts, widths, table.columns, strict=True)
+        for part, room, column in zip(row, widths, table.columns, strict=True)
     )
 
 
