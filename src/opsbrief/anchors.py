@@ -109,8 +109,12 @@ class Desk:
         at = fitting[-1 - end.back]
         release = known[at]
         lead = release.lead
-        warnings = [*_failures(told, release, limit, self._zone), *_doubtful(release, self._zone)]
-        if limit == self._now:
+        newest = not ref and not end.back
+        warnings = [
+            *_failures(told, release, limit if newest else release.at, self._zone),
+            *_doubtful(release, self._zone),
+        ]
+        if newest and limit == self._now:
             warnings += _early(releases, limit)
         if ref and len(fitting) > 1:
             warnings.append(f"{ref} was deployed {len(fitting)} times; taken is number {len(fitting) - end.back}")
@@ -158,7 +162,7 @@ class Desk:
                 f"{end.kind} {name} is of {_moment(lead.at, self._zone)}, after the end of the window",
                 "give a later --until",
             )
-        deploys = [release for release in known if release.called(name) and release.at >= lead.at - NEAR]
+        deploys = [release for release in known if release.called(name) and release.at >= lead.at - SAME]
         others = [entry for entry in deploys[0].told if entry.source != lead.source] if deploys else []
         release = Release([lead, *others])
         return Found(
@@ -166,7 +170,7 @@ class Desk:
             anchor=_anchor(end.kind, lead),
             reason=f"{end.text}: {lead.time_kind} in {lead.source}",
             release=release,
-            previous=_before(known, lead.at),
+            previous=_before([release for release in known if not release.called(name)], lead.at),
             warnings=tuple(_doubtful(release, self._zone)),
         )
 
@@ -202,7 +206,7 @@ class Desk:
             good = sum(entry.succeeded for entry in log)
             failed = f" and {len(log) - good} failed" if len(log) > good else ""
             if end.kind == "deploy":
-                answer = f"{good} deploys{failed}" if log or not broken else ""
+                answer = f"{good} deploy{'s' * (good != 1)}{failed}" if log or not broken else ""
             else:
                 answer = "" if broken else "none so called" if _knows(type_, source) else f"knows no {end.kind}s"
             said.append(f"{source.name}: {'; '.join(filter(None, [answer, *broken]))}")

@@ -5,7 +5,7 @@ looks just like one about the right hour. Pure: a Window in, text out.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsbrief.model.window import Candidate, Deploy, Window
@@ -15,10 +15,9 @@ from opsbrief.timespec import spell
 def explain(window: Window) -> tuple[str, ...]:
     """Return the receipt, one labelled line each; later lines of a label are indented under it."""
     zone = ZoneInfo(window.zone)
-    lines = [
-        f"window    {stretch(window.start, window.end, zone)}, {spell(window.end - window.start, 2)}",
-        f"          {stretch(window.start, window.end, ZoneInfo('UTC'))}",
-    ]
+    lines = [f"window    {stretch(window.start, window.end, zone)}, {spell(window.end - window.start, 2)}"]
+    if any(at.astimezone(zone).utcoffset() for at in (window.start, window.end)):
+        lines.append(f"          {stretch(window.start, window.end, ZoneInfo('UTC'))}")
     receipt = window.receipt
     if receipt:
         lines.append(f"found     {receipt.reason}")
@@ -42,7 +41,7 @@ def stretch(start: datetime, end: datetime, zone: ZoneInfo) -> str:
 
 
 def _offset(at: datetime) -> str:
-    return "UTC" if at.tzinfo in {UTC, ZoneInfo("UTC")} else at.isoformat()[19:].lstrip("0123456789.")
+    return "UTC" if at.tzname() == "UTC" else at.isoformat(timespec="seconds")[19:]
 
 
 def _labelled(label: str, texts: Iterator[str] | list[str] | tuple[str, ...]) -> Iterator[str]:

@@ -354,3 +354,25 @@ def test_history_is_newest_first_with_the_gaps() -> None:
     deploys, gaps = history(logs, NOW - timedelta(days=1), NOW)
     assert [deploy.ref for deploy in deploys] == ["2.14", "2.13"]
     assert [(gap.source, gap.kind) for gap in gaps] == [("ci", GapKind.UNREACHABLE)]
+
+
+def test_in_utc_one_line_says_it() -> None:
+    found = resolve(Ask(since="2h", until="now"), (), now=NOW)
+    assert explain(found)[0] == "window    Fri 2026-03-06 16:15:00 - 18:15:00 UTC, 2h"
+    assert explain(found)[1].startswith("found")
+
+
+def test_a_failure_after_a_deploy_that_was_named_is_nobodys_business() -> None:
+    logs = log(event("12:00", "2.13"), event("13:00", "2.14"), event("14:00", "2.15", failed=True))
+    assert "failed" in warnings(window(logs=logs))
+    assert "failed" not in warnings(window("deploy~1", logs=logs))
+    assert "failed" not in warnings(window("deploy:2.13", logs=logs))
+
+
+def test_a_tag_that_was_set_after_the_deploy_still_finds_it() -> None:
+    late = Repository(name="tags", says=(tag("17:40", "v2.14.0"),), refs=(tag("17:40", "v2.14.0"),))
+    found = window("tag:v2.14.0", logs=(("graphite", EVENTS), ("git", late)))
+    assert found.receipt
+    assert [one.deploy.source for one in found.receipt.candidates] == ["tags", "events"]
+    assert found.previous
+    assert found.previous.ref == "2.13.2"
