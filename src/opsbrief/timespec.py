@@ -295,7 +295,7 @@ def _reference(words: str) -> Reference | None:
         raise WindowError(f"cannot count back from {kind!r}", "only deploy~N counts back")
     if kind in {"tag", "commit"} and not ref:
         raise WindowError(f"{words!r} names no {kind}", f"write {kind}:{'v2.14.0' if kind == 'tag' else '9f3c2e1'}")
-    if (found[3] is not None and not ref) or ref.startswith("-") or not ref.isprintable():
+    if (found[3] is not None and not ref) or ref.startswith(("-", "~")) or not ref.isprintable():
         raise WindowError(f"{words!r} names nothing that could be found", f"for example {kind}:2.14.0")
     whole = words.partition(":")[2].strip() if ref and offset != Shift() and not blank else ""
     return Reference(kind, words, ref, int(found[2] or 0), offset, whole)  # type: ignore[arg-type]  # checked above
@@ -477,16 +477,25 @@ def _fixed(offset: str) -> tzinfo:
 
 _VOCABULARY = ["now", "today", "yesterday", "noon", "midnight", *get_args(Kind), *_WEEKDAYS, *_UNITS, "ago", "last"]
 _HINTS = (  # (what was typed, what may have been meant); the first that fits
-    (r"[0-9]{1,7}", "{0}m for minutes, {0}h for hours; an epoch has 10 or 13 digits"),
+    (r"-?([0-9]{1,7})", "{1}m for minutes, {1}h for hours; an epoch has 10 or 13 digits"),
     (r"[0-9]{12}|[0-9]{14}", "write it as YYYYMMDDTHHMMSSZ, with its offset"),
     (
         r"@?[0-9]{9,}(?:\.[0-9]+)?",
         "an epoch has 10 digits (seconds) or 13 (milliseconds); a date with its hour is 2026-03-06T17:00",
     ),
     (r"[0-9]+\.[0-9]+", "name the unit: {0}h for hours"),
-    (r"[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}.*", "day and month can be swapped in this form; write YYYY-MM-DD"),
+    (
+        r"(?:[0-9]{1,4}[/.][0-9]{1,2}[/.][0-9]{1,4}|[0-9]{1,2}-[0-9]{1,2}-[0-9]{2,4}).*",
+        "day and month can be swapped in this form; write YYYY-MM-DD",
+    ),
     (r"\++.*", "write now{0} or deploy{0}"),
     (r"--+(.*)", "one minus is enough: -{1}"),
+    (r"[\u2010-\u2015\u2212](.*)", "use a plain minus: -{1}"),
+    (r"last (?:minute|hour|day|week|month)", "write how long ago: 1h, 1d, 7d, 30d"),
+    (rf"(?:{_MONTH}) [0-9]{{1,2}}\b.*|[0-9]{{1,2}} (?:{_MONTH})\b.*", "write the year as well, or YYYY-MM-DD"),
+    (r"(?:since|from|until) (.+)", "write {1}"),
+    (r"(.+) before (?:the )?deploy", "write deploy-{1}"),
+    (r"(.+) after (?:the )?deploy", "write deploy+{1}"),
     (r"-(.+) ago", "write {1} ago, or -{1}"),
     (r"[0-9]{4}-[0-9]{1,2}(?:-[0-9])?", "write the whole date, YYYY-MM-DD"),
     (r"(?:today|yesterday|.*day) ([0-9]{2})([0-9]{2})", "write the time as {1}:{2}"),
