@@ -1,5 +1,6 @@
 """Series, windows and charts for the tests of the graphs."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -50,7 +51,7 @@ def series(
 
 
 def story(hosts: int = 8) -> Chart:
-    """Draw connections that climb after a release and fall at restarts, with last week's band, a limit, alarms, a fix."""
+    """Draw connections that climb after a release and fall at restarts, last week's band, limit, alarms and a fix."""
     frame = window()
     begin, minutes = frame.whole.start, np.arange(360)
     rng = np.random.default_rng(1)
@@ -68,3 +69,16 @@ def story(hosts: int = 8) -> Chart:
 def words(drawn: Chart, role: str) -> list[str]:
     """Return the texts of one role, in the order they are drawn."""
     return [text.text for text in drawn.texts if text.role == role]
+
+
+def vertices(path: str) -> list[list[tuple[int, int]]]:
+    """Return the points of an SVG path of relative moves, one list for each time the pen was lifted."""
+    runs, x, y = [], 0, 0
+    for run in path.rstrip("z").split("m")[1:]:
+        numbers = [int(number) for number in re.findall(r"-?\d+", run)]
+        points = []
+        for across, down in zip(numbers[::2], numbers[1::2], strict=True):
+            x, y = x + across, y + down
+            points.append((x, y))
+        runs.append(points)
+    return runs

@@ -137,7 +137,7 @@ def value_ticks(low: float, high: float, count: int) -> tuple[float, ...]:
     """Return about ``count`` round values, evenly spaced, in ``low`` to ``high``."""
     raw = (high - low) / max(1, count)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= 0.75 * raw)
+    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= 0.9 * raw)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return tuple(index * step for index in range(first, last + 1))
 
