@@ -21,12 +21,11 @@ _REQUESTS = 64  # the same for what follows GET or POST: a new endpoint is news,
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"})
 _PASSES = 3  # places of one key that can be learned
 _LIMIT = 200_000  # different keys that are counted one by one
-_CHUNK = 1 << 20  # characters masked at a time
+_CHUNK = 1 << 18  # characters masked at a time
 _LENGTH = 64  # words of a key within which places are learned
 
-_KINDS = np.zeros(256, dtype=np.uint8)
-_KINDS[list(b"0123456789")] = 1
-_KINDS[list(b" \t\n=,;:()[]{}\"'|<>/?&")] = 2
+_INSIDE = bytes(byte not in b" \t\n=,;:()[]{}\"'|<>/?&" for byte in range(256))  # 0 for what separates pieces
+_DIGIT = bytes(byte in b"0123456789" for byte in range(256))
 _QUERY = re.compile(r"([?&][^=&\s?]+=)[^&\s\"']+")
 _RUN = re.compile(f"{_MASK}(?:[ ,/.:;-]{{1,2}}{_MASK})+")
 
@@ -46,7 +45,7 @@ def mask(lines: Sequence[str]) -> list[str]:
     return keys
 
 
-def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
+def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
     """Yield lists of single lines of about a megabyte together."""
     chunk: list[str] = []
     size = 0
@@ -63,25 +62,24 @@ def _chunks(lines: Sequence[str]) -> Iterator[list[str]]:
 
 def _masked(lines: Sequence[str]) -> list[str]:
     """Return the lines with one ``_MASK`` in the place of each piece that holds a digit."""
-    data = np.frombuffer(("\n".join(lines) + "\n").encode("utf-8", "replace"), dtype=np.uint8)
-    kinds = _KINDS[data]
-    inside = kinds != 2
+    raw = ("\n" + "\n".join(lines) + "\n").encode("utf-8", "replace")  # so that every piece has both its ends
+    inside = np.frombuffer(raw.translate(_INSIDE), dtype=np.bool_)
     edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-    if inside[0]:
-        edges = np.concatenate(([0], edges))
-    starts, ends = edges[::2], edges[1::2]  # the buffer ends in a line feed, so every piece has an end
-    if not len(starts):
-        return list(lines)
-    digits = np.add.reduceat(kinds == 1, starts, dtype=np.int32) > 0
-    starts, ends = starts[digits], ends[digits]
-    marks = np.zeros(len(data) + 1, dtype=np.int8)
-    marks[starts + 1] = 1
-    marks[ends] -= 1
-    keep = np.cumsum(marks[:-1], dtype=np.int8) == 0
-    copy = data.copy()
+    starts, ends = edges[::2], edges[1::2]
+    digit = np.frombuffer(raw.translate(_DIGIT), dtype=np.bool_)
+    runs = np.flatnonzero(digit[1:] > digit[:-1]) + 1
+    pieces = np.searchsorted(starts, runs, "right") - 1
+    pieces = pieces[np.concatenate(([True], pieces[1:] != pieces[:-1]))] if len(pieces) else pieces
+    starts, ends = starts[pieces], ends[pieces]
+    bounds = np.empty(2 * len(pieces) + 2, dtype=np.int64)
+    bounds[0], bounds[-1] = 0, len(raw)
+    bounds[1:-1:2], bounds[2:-1:2] = starts + 1, ends  # all but the first byte of a masked piece goes
+    kept = np.arange(2 * len(pieces) + 1) % 2 == 0
+    copy = np.frombuffer(raw, dtype=np.uint8).copy()
     copy[starts] = ord(_MASK)
+    keep = np.repeat(kept, np.diff(bounds))
     text: str = copy[keep].tobytes().decode("utf-8", "replace")
-    return text.split("\n")[:-1]
+    return text.split("\n")[1:-1]
 
 
 def _key(raw: str) -> str:
@@ -172,7 +170,7 @@ class Miner:
 
     def add(self, lines: Iterable[str]) -> None:
         """Count lines; any iterable, a chunk at a time."""
-        for chunk in _chunks(lines if isinstance(lines, Sequence) else list(lines)):
+        for chunk in _chunks(lines):
             self._counts.update(_masked(chunk))
             self.lines += len(chunk)
             if len(self._counts) > self._limit:
