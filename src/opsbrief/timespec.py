@@ -13,45 +13,26 @@ time that is silently wrong makes a brief that is silently wrong. Pure: the cloc
 """
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from difflib import get_close_matches
 from typing import Literal, get_args
 
+from opsbrief.clock import instants, local, midnight
 from opsbrief.errors import WindowError
+from opsbrief.length import CAP, SECONDS, UNITS, Shift, duration, measure, spell, unit_of
+
+__all__ = ["CAP", "FORMS", "Instant", "Reference", "Shift", "duration", "local", "parse", "spell"]
 
 Kind = Literal["deploy", "tag", "commit", "alert"]
 
-CAP = 200  # characters of an expression
 FORMS = "2h, yesterday 14:00, friday 17:00, 2026-03-06T17:00, deploy, deploy~1+30m"
 
-_UNITS = {
-    name: unit
-    for unit, names in (
-        ("w", "w week weeks"),
-        ("d", "d day days"),
-        ("h", "h hr hrs hour hours"),
-        ("m", "m min mins minute minutes"),
-        ("s", "s sec secs second seconds"),
-    )
-    for name in names.split()
-}
-_SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
-_WORDS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_COUNTS = {"a": 1, "an": 1} | {word: number for number, word in enumerate(_WORDS, 1)}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 _LAST = 7_258_118_400  # the year 2200; nothing later is meant
-_NUMBER = r"(?:0[0-9]?|[1-9][0-9]{0,8})"
-_PIECE = re.compile(rf"({_NUMBER})(?:\.([0-9]{{1,3}}))?\s?([A-Za-z]+)|({'|'.join(_COUNTS)}) ([A-Za-z]+)", re.IGNORECASE)
-_ISO_PART = r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)"
-_ISO_LENGTH = re.compile(
-    rf"P(?:([0-9]{{1,9}})W|(?:([0-9]{{1,9}})D)?(?:T(?=[0-9])(?:{_ISO_PART}H)?(?:{_ISO_PART}M)?(?:{_ISO_PART}S)?)?)",
-    re.IGNORECASE,
-)
 _CLOCK = r"(?:[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?: ?[ap]m)?|[0-9]{1,2} ?[ap]m|noon|midnight)"
 _BASIC = r"[0-9]{2}(?:[0-9]{2}(?:[0-9]{2}(?:[.,][0-9]{1,9})?)?)?"
 _OFFSET = r"(?: ?(?:z|utc|gmt)(?![a-z])| ?[+-][0-9]{2}(?::?[0-9]{2})?(?![0-9a-z.:]))"
@@ -79,36 +60,6 @@ _REFERENCE = re.compile(r"(deploy|tag|commit|alert)(?:~([0-9]{1,3})|:(.+))?", re
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
-    """How far to move: calendar days on the wall clock, then elapsed time."""
-
-    days: int = 0
-    rest: timedelta = timedelta(0)
-
-    def __neg__(self) -> "Shift":
-        """Return the same way back."""
-        return Shift(-self.days, -self.rest)
-
-    @property
-    def total(self) -> timedelta:
-        """The length with a day counted as 24 hours."""
-        return timedelta(days=self.days) + self.rest
-
-    def apply(self, at: datetime, zone: tzinfo) -> datetime:
-        """Return ``at`` moved, in UTC.
-
-        Where the clock time does not exist or comes twice on that day, the instant nearest to
-        whole 24-hour days is taken. Raises OverflowError outside the years 1 to 9999.
-        """
-        if not self.days:
-            return at.astimezone(UTC) + self.rest
-        plain = at.astimezone(UTC) + timedelta(days=self.days)
-        naive = at.astimezone(zone).replace(tzinfo=None, fold=0) + timedelta(days=self.days)
-        either = [naive.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1)]
-        return min(either, key=lambda moved: abs(moved - plain)) + self.rest
-
-
-@dataclass(frozen=True, slots=True)
 class Instant:
     """A moment that needs nobody to be asked."""
 
@@ -128,7 +79,7 @@ class Reference:
     text: str
     ref: str = ""
     back: int = 0
-    offset: Shift = Shift()
+    offset: Shift = field(default_factory=Shift)
     whole: str = ""
 
 
@@ -149,127 +100,12 @@ def parse(text: str, *, now: datetime, zone: tzinfo, end: bool = False) -> Insta
         raise WindowError(f"{words!r} lies outside the calendar", f"for example {FORMS}") from error
 
 
-def duration(text: str) -> timedelta:
-    """Read a length: ``90s 15m 2h 3d 1w``, ``1h30m``, ``2 hours``, ``PT90M``; a day is 24 hours here.
-
-    Raises WindowError for anything else.
-    """
-    words = " ".join(text.split())
-    try:
-        shift = _length(words) if len(text) <= CAP else None
-        if shift is not None:
-            return shift.total
-    except OverflowError as error:
-        raise WindowError(f"{words!r} is too long") from error
-    hint = (
-        f"{words}m for minutes, {words}h for hours"
-        if re.fullmatch("[0-9]{1,6}", words)
-        else "for example 90s, 15m, 1h30m, 3d"
-    )
-    raise WindowError(f"{words[:CAP]!r} is not a length of time", hint)
-
-
-def spell(length: timedelta, parts: int = 4) -> str:
-    """Return a length as a person writes it, to the second: ``2h 10m 48s``, ``1d 3h``, ``0s``.
-
-    With all its parts it reads back as the same length (but for fractions of a second); with
-    fewer it is rounded to the last one: ``2h 11m``.
-    """
-    left = abs(round(length.total_seconds()))
-    first = next((at for at, unit in enumerate("dhms") if left >= _SECONDS[unit]), 3)
-    least = _SECONDS["dhms"[min(first + parts - 1, 3)]]
-    left = (left + least // 2) // least * least
-    shown = []
-    for unit in "dhms":
-        count, left = divmod(left, _SECONDS[unit])
-        if count:
-            shown.append(f"{count}{unit}")
-    return " ".join(shown) or "0s"
-
-
-def local(naive: datetime, zone: tzinfo) -> datetime:
-    """Return a clock reading of ``zone`` as a UTC instant.
-
-    Raises WindowError when the clocks skipped that reading, or showed it twice.
-    """
-    there = list(_instants(naive, zone))
-    shown = naive.isoformat(sep=" ", timespec="minutes" if not naive.second else "seconds")
-    if len(there) == 1:
-        return there[0]
-    both = [naive.replace(tzinfo=zone, fold=fold).astimezone(UTC).astimezone(zone) for fold in (0, 1)]
-    forms = " or ".join(
-        moment.isoformat(timespec="seconds") for moment in sorted(both, key=lambda at: at.astimezone(UTC))
-    )
-    if there:
-        raise WindowError(f"{shown} comes twice in {zone}, because the clocks go back", f"say which: {forms}")
-    raise WindowError(f"{shown} does not exist in {zone}, because the clocks go forward", f"write {forms}")
-
-
-def _instants(naive: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Yield each instant at which the clocks of ``zone`` show ``naive``: none, one or two."""
-    seen = set()
-    for fold in (0, 1):
-        at = naive.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-        if at not in seen and at.astimezone(zone).replace(tzinfo=None) == naive:
-            seen.add(at)
-            yield at
-
-
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    """Return the first instant of a day, also where the clocks skip 00:00."""
-    naive = datetime.combine(day, time())
-    there = list(_instants(naive, zone))
-    if there:
-        return there[0]
-    low, high = sorted(naive.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-    while high - low > timedelta(seconds=1):  # the change lies between the two readings
-        middle = low + (high - low) // 2
-        low, high = (low, middle) if middle.astimezone(zone).date() >= day else (middle, high)
-    return high.replace(microsecond=0)
-
-
-def _length(words: str) -> Shift | None:
-    """Return the length that ``words`` are, or None when they are none."""
-    if iso := _ISO_LENGTH.fullmatch(words):
-        weeks, days, *times = (float((part or "0").replace(",", ".")) for part in iso.groups())
-        if len(words) > 1:
-            return Shift(int(weeks) * 7 + int(days), timedelta(hours=times[0], minutes=times[1], seconds=times[2]))
-    total, days, last, at = timedelta(0), 0, "", 0
-    while at < len(words):
-        piece = _PIECE.match(words, at)
-        unit = _unit(piece[3] or piece[5]) if piece else ""
-        if not piece or not unit or (last and _SECONDS[unit] >= _SECONDS[last]):
-            return None
-        count = int(piece[1] or _COUNTS[piece[4].lower()])
-        if unit in "dw":
-            if piece[2]:
-                raise WindowError(f"{piece[0]!r} is not a whole number of days", "write it in hours, for example 36h")
-            days += count * (7 if unit == "w" else 1)
-        else:
-            total += timedelta(seconds=float(f"{count}.{piece[2] or 0}") * _SECONDS[unit])
-        last, at = unit, piece.end()
-        if joint := re.compile(r"(?:,| and)? ").match(words, at):
-            at = joint.end()
-            if at == len(words):
-                return None
-    return Shift(days, total) if last else None
-
-
-def _unit(name: str) -> str:
-    """Return w, d, h, m or s; refuse a bare M and what has no fixed length."""
-    if name == "M":
-        raise WindowError("M is a month in Grafana and not a length here", "minutes are m; for a month write 30d")
-    if name.lower() in {"mo", "mon", "month", "months", "y", "yr", "year", "years", "q"}:
-        raise WindowError(f"{name!r} has no fixed length", "write days or weeks, for example 30d or 4w")
-    return _UNITS.get(name.lower(), "")
-
-
 def _tail(words: str) -> tuple[str, Shift, str] | None:
     """Split ``BASE+LENGTH`` or ``BASE-LENGTH`` at its last sign; the third part is what separates them."""
     at = max(words.rfind("+"), words.rfind("-"))
     if at < 1:
         return None
-    shift = _length(words[at + 1 :].strip())
+    shift = measure(words[at + 1 :].strip())
     if shift is None:
         return None
     base = words[:at].rstrip()
@@ -317,7 +153,7 @@ class _Reader:
             words = words.replace(".", " ")  # git's way to write a blank
         words = words.replace("_", " ")  # and Graphite's
         ago = re.fullmatch(r"(?:-\s?(?P<minus>.+)|(?P<plain>.+?)(?: ago)?)", words, re.IGNORECASE)
-        shift = _length(ago["minus"] or ago["plain"]) if ago else None
+        shift = measure(ago["minus"] or ago["plain"]) if ago else None
         return (-shift).apply(self._now, self._zone) if shift is not None else self._moment(words)
 
     def _moment(self, words: str) -> datetime:
@@ -326,7 +162,7 @@ class _Reader:
         if low == "now":
             return self._now
         if rounding := re.fullmatch(r"(now\b.*)/([A-Za-z]+)", words, re.IGNORECASE):
-            return self._round(self._moment(rounding[1].strip()), _unit(rounding[2]))
+            return self._round(self._moment(rounding[1].strip()), unit_of(rounding[2]))
         for read in (self._epoch, self._named, self._dated):
             at = read(low)
             if at is not None:
@@ -341,7 +177,7 @@ class _Reader:
         if unit in {"d", "w"}:
             day = there.date() - timedelta(days=there.weekday() if unit == "w" else 0)
             length = timedelta(days=7 if unit == "w" else 1)
-            return _midnight(day + length if self._end else day, self._zone)
+            return midnight(day + length if self._end else day, self._zone)
         if not unit:
             raise WindowError(
                 f"cannot round as {self._words!r} asks", "round to /m, /h, /d or /w, for example now-1d/d"
@@ -351,7 +187,7 @@ class _Reader:
             seconds=there.second * (unit in "hm"),
             microseconds=there.microsecond,
         )
-        return at - past + timedelta(seconds=_SECONDS[unit] * self._end)
+        return at - past + timedelta(seconds=SECONDS[unit] * self._end)
 
     def _epoch(self, low: str) -> datetime | None:
         """Read epoch seconds, and by their number of digits milli-, micro- and nanoseconds."""
@@ -406,18 +242,18 @@ class _Reader:
             days = [today, today - timedelta(days=1)]
         else:
             fixed = {"today": today, "yesterday": today - timedelta(days=1)}.get(day) or _date(day)
-            return local(datetime.combine(fixed, reading), zone) if reading else _midnight(fixed, zone)
-        return self._recent(days, reading, zone) if reading else _midnight(days[0], zone)
+            return local(datetime.combine(fixed, reading), zone) if reading else midnight(fixed, zone)
+        return self._recent(days, reading, zone) if reading else midnight(days[0], zone)
 
     def _recent(self, days: list[date], reading: time, zone: tzinfo) -> datetime:
         """Return the newest instant, not after now, at which the clock showed ``reading`` on one of ``days``."""
         wall = self._now.astimezone(zone).replace(tzinfo=None)
         for day in days:
             naive = datetime.combine(day, reading)
-            past = [at for at in _instants(naive, zone) if at <= self._now]
+            past = [at for at in instants(naive, zone) if at <= self._now]
             if len(past) == 1:
                 return past[0]
-            if past or (naive <= wall and not list(_instants(naive, zone))):
+            if past or (naive <= wall and not list(instants(naive, zone))):
                 return local(naive, zone)  # twice or never: refuses and says why
         raise WindowError(f"cannot read {self._words!r} as a time", "write the date as well")
 
@@ -475,7 +311,7 @@ def _fixed(offset: str) -> tzinfo:
     return timezone(-away if text[0] == "-" else away)
 
 
-_VOCABULARY = ["now", "today", "yesterday", "noon", "midnight", *get_args(Kind), *_WEEKDAYS, *_UNITS, "ago", "last"]
+_VOCABULARY = ["now", "today", "yesterday", "noon", "midnight", *get_args(Kind), *_WEEKDAYS, *UNITS, "ago", "last"]
 _HINTS = (  # (what was typed, what may have been meant); the first that fits
     (r"-?([0-9]{1,7})", "{1}m for minutes, {1}h for hours; an epoch has 10 or 13 digits"),
     (r"[0-9]{12}|[0-9]{14}", "write it as YYYYMMDDTHHMMSSZ, with its offset"),
