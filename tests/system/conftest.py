@@ -1,6 +1,7 @@
 """Real servers, each started at most once in a test run."""
 
 import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -54,3 +55,11 @@ def es8() -> Iterator[elastic.Server]:
 def os2() -> Iterator[elastic.Server]:
     """Return OpenSearch 2.19 behind TLS with its own CA and a password."""
     yield from elastic.offered("os2")
+
+
+@pytest.fixture(scope="session")
+def git() -> str:
+    """Return the path of the git binary."""
+    if not (found := shutil.which("git")):
+        absent("git", "it is not installed")
+    return str(found)
