@@ -252,7 +252,7 @@ class Server:
         return sum(node["indices"]["search"]["open_contexts"] for node in stats["nodes"].values())
 
 
-def _ordinary() -> list[str]:
+def ordinary() -> list[str]:
     """Return what to put before a command so that it does not run as root."""
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
 
@@ -317,7 +317,7 @@ def running(key: str) -> Iterator[Server]:
             **build.settings,
             **({"xpack.security.enabled": "true"} if build.security and build.product == "elasticsearch" else {}),
         }
-        command = [*_ordinary(), f"bin/{build.product}", *(f"-E{key}={value}" for key, value in settings.items())]
+        command = [*ordinary(), f"bin/{build.product}", *(f"-E{key}={value}" for key, value in settings.items())]
         with (room / "output").open("wb") as output:
             process = subprocess.Popen(
                 command,
@@ -337,13 +337,13 @@ def running(key: str) -> Iterator[Server]:
 def _secure(build: Build, home: Path, env: Mapping[str, str], password: str) -> None:
     """Set the administrator's password, with the tools that come with the server."""
     if build.product == "elasticsearch":
-        keystore = [*_ordinary(), "bin/elasticsearch-keystore"]
+        keystore = [*ordinary(), "bin/elasticsearch-keystore"]
         _tool([*keystore, "create"], home, env)
         _tool([*keystore, "add", "-x", "bootstrap.password"], home, env, password)
     else:
         script = "plugins/opensearch-security/tools/install_demo_configuration.sh"
         env = {**env, "OPENSEARCH_INITIAL_ADMIN_PASSWORD": password}
-        _tool([*_ordinary(), "bash", script, "-y", "-i", "-s"], home, env)
+        _tool([*ordinary(), "bash", script, "-y", "-i", "-s"], home, env)
 
 
 def _tool(command: list[str], home: Path, env: Mapping[str, str], typed: str = "") -> None:
@@ -423,6 +423,13 @@ def main() -> int:
             sys.stdout.write(f"{key}: missing: {error}\n")
         else:
             sys.stdout.write(f"{key}: {build.product} {build.version} with Java {_java_version(runtime)}\n")
+    from tests.system import rsyslog  # noqa: PLC0415 - which needs this module
+
+    try:
+        sys.stdout.write(f"rsyslog: {rsyslog.install()[0]}\n")
+    except MissingError as error:
+        missing = 1
+        sys.stdout.write(f"rsyslog: missing: {error}\n")
     return missing
 
 

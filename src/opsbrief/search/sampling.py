@@ -46,7 +46,7 @@ class Question:
         """Return the order of time; where some indices keep nanoseconds all are compared in them."""
         order: Json = {"order": "asc", "unmapped_type": "date"}
         if self.nanos:
-            order |= {"numeric_type": "date_nanos", "format": "strict_date_optional_time_nanos"}
+            order |= {"numeric_type": "date_nanos"}
         return [{self.time: order}]
 
 
