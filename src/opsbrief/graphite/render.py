@@ -1,5 +1,6 @@
 """Render calls: which format the server speaks, what is wrong with an answer, which series spoils the rest."""
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ Format = Literal["auto", "json", "raw"]
 
 _AGAIN: Final = 100  # requests one collect may spend on finding bad series; the server is in trouble already
 _POINTS: Final = "1000000"  # maxDataPoints: Metrictank thins json out to 800 points unless told otherwise
+# How graphite-web says that a function does not like its arguments: status 500 and a traceback.
+_ARGUMENT: Final = re.compile(r"(?:Type|Value|Key|Attribute|Index|ZeroDivision)Error\b")
 _HANDLED: Final = (400, 404, 413, 414, 500)
 
 
@@ -158,6 +161,6 @@ def _refusal(answer: "Answer") -> SourceError:
             GapKind.UNREACHABLE, f"no /render at {answer.url.rpartition('@')[2]}: HTTP 404", "check the path in the URL"
         )
     said = f"the server refuses it: HTTP {answer.status}: {why}"
-    if answer.status in {413, 414, 500}:
+    if answer.status in {413, 414, 500} and not _ARGUMENT.match(why):
         return RefusedError(GapKind.UNAVAILABLE, said.replace("refuses", "fails on"), "look into the server's own log")
     return RefusedError(GapKind.REJECTED, said, "check the target's functions and arguments")

@@ -9,7 +9,7 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.graphite.answer import Points
 from opsbrief.graphite.plan import Ask, Plan, Want
 from opsbrief.model.evidence import Gap
-from opsbrief.model.window import Span
+from opsbrief.model.window import Span, Window
 from opsbrief.text import line
 
 _NAMED = 5  # names in one gap; the number of the others is said
@@ -27,7 +27,7 @@ class _Account:
 class Tally:
     """Keeps account while the answers come in; says at the end what is missing."""
 
-    def __init__(self, source: str, wanted: Sequence[Want], plan: Plan) -> None:
+    def __init__(self, source: str, wanted: Sequence[Want], plan: Plan, window: Window) -> None:
         """Begin with nothing arrived."""
         self._source = source
         self._wanted = wanted
@@ -36,13 +36,12 @@ class Tally:
         for ask in (ask for group in plan.groups for ask in group if ask.listed):
             self._listed.setdefault(id(ask.want), set()).update(ask.names)
         self._accounts: dict[tuple[str, int], _Account] = {}
-        self._labels: dict[str, None] = {}
+        self._labels = [span.label for span in window.spans()]
         self._netted: set[tuple[str, str]] = set()
         self._errors: dict[tuple[str, GapKind, str, str], list[str]] = {}
         self._infinite: dict[str, int] = {}
 
     def _account(self, span: Span, want: Want) -> _Account:
-        self._labels[span.label] = None
         return self._accounts.setdefault((span.label, id(want)), _Account())
 
     def takes(self, span: Span, want: Want, points: Points, *, again: bool) -> bool:

@@ -106,7 +106,7 @@ class Graphite(Web):
         laid = plan(asked, self._expand(http, globs(asked)), self.max_series, self.name)
         yield from laid.gaps
         render = Render(http, "json" if self.dialect == "victoriametrics" else self.format)
-        tally = Tally(self.name, asked, laid)
+        tally = Tally(self.name, asked, laid, window)
         tasks = [(span, group) for span in window.spans() for group in laid.groups]
         for (span, _group), result in side_by_side(lambda task: render.fetch(*task), tasks, deadline):
             if isinstance(result, SourceError):

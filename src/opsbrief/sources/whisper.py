@@ -61,7 +61,7 @@ class Whisper(Source):
         known = {text: [found.name for found in folder.find(text)] for text in globs(asked)}
         laid = plan(asked, known, self.max_series, self.name)
         yield from laid.gaps
-        reading = _Reading(self, folder, Tally(self.name, asked, laid))
+        reading = _Reading(self, folder, Tally(self.name, asked, laid, window))
         for span in window.spans():
             for ask in (ask for group in laid.groups for ask in group):
                 deadline.remaining()

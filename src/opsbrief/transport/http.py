@@ -123,11 +123,13 @@ class _Wire:
     def __init__(self) -> None:
         self._held: dict[Any, socket.socket] = {}
         self._lock = threading.Lock()
+        self._released = False
 
     def hold(self, connection: Any, sock: socket.socket) -> None:  # noqa: ANN401 - urllib3's, of either scheme
         with self._lock:
             old = self._held.pop(connection, None)
-            self._held[connection] = sock.dup()
+            if not self._released:  # by then only a thread that was left behind still connects
+                self._held[connection] = sock.dup()
         if old:
             old.close()
 
@@ -149,6 +151,7 @@ class _Wire:
 
     def release(self) -> None:
         with self._lock:
+            self._released = True
             for sock in self._held.values():
                 sock.close()
             self._held.clear()
