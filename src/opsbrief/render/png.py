@@ -63,6 +63,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.patheffects import withStroke
@@ -72,12 +73,17 @@ from matplotlib.transforms import Affine2D
 DPI = 100
 POINT = 72 / DPI  # points a pixel: matplotlib counts line widths and type in points
 SHADES = 64  # colours of the palette: a quarter of the bytes, and no eye sees it
-FACES = ("DejaVu Sans", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Noto Sans", "Noto Emoji", "Symbola")
+FACES = (  # in this order, glyph by glyph; matplotlib brings the first
+    *("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+    *("Droid Sans Fallback", "IPAGothic", "Noto Sans", "FreeSans", "Noto Emoji", "Symbola"),
+)
 _SIDES: Mapping[str, Literal["left", "center", "right"]] = {"start": "left", "middle": "center", "end": "right"}
 Points = tuple[tuple[float, float], ...]
 
 mpl.rcdefaults()  # a matplotlibrc of the user or of the current folder must not change the picture
-mpl.rcParams.update({"text.parse_math": False, "lines.scale_dashes": False, "font.family": list(FACES)})
+mpl.rcParams.update({"text.parse_math": False, "lines.scale_dashes": False})
+_there = {font.name for font in fontManager.ttflist}  # a missing face is searched for at every text
+mpl.rcParams["font.family"] = [face for face in FACES if face in _there]
 
 
 def draw(chart: Chart) -> bytes:
