@@ -57,12 +57,13 @@ class Toy:
     hidden: int = field(default=7, metadata={"internal": True})
 
     def __post_init__(self) -> None:
+        """Refuse one number, as a source may."""
         if self.whole == 13:
             raise ValueError("whole must not be 13")
 
 
-def build(text: str, file: File = File("f.yaml", Path("/etc/opsbrief/f.yaml"))) -> tuple[Toy | None, Checker]:
-    root, problems = parse(text, file)
+def build(text: str) -> tuple[Toy | None, Checker]:
+    root, problems = parse(text, File("f.yaml", Path("/etc/opsbrief/f.yaml")))
     assert not problems
     checker = Checker({"HOME": "/home/me"})
     return checker.build(Toy, root, ("toy",)), checker

@@ -2,7 +2,20 @@ from pathlib import Path
 
 import pytest
 
-from opsbrief.config.tree import DEPTH_CAP, BrokenError, File, Items, Node, Table, Text, decode, dotted, parse, plain, read
+from opsbrief.config.tree import (
+    DEPTH_CAP,
+    BrokenError,
+    File,
+    Items,
+    Node,
+    Table,
+    Text,
+    decode,
+    dotted,
+    parse,
+    plain,
+    read,
+)
 
 FILE = File("f.yaml")
 

@@ -14,6 +14,7 @@ COLLECTD = (
 )
 _PREFIXES = ("collectd.*", "*", "*.*", "*.*.*")
 _PLAIN = re.compile(r"[A-Za-z0-9/~.][A-Za-z0-9_./~:@+-]*(?<!:)")
+_UNSAFE = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")  # \\x00 to \\x1f json escapes itself
 _NULLS = frozenset({"~", "null", "Null", "NULL"})
 _NUMBERED = re.compile(r"(.*?)([0-9]+)([^0-9]*)")
 
@@ -127,7 +128,12 @@ def quote(value: str) -> str:
     """Return a text as YAML: bare where that is safe, else in double quotes."""
     if _PLAIN.fullmatch(value) and value not in _NULLS:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return quoted(value)
+
+
+def quoted(value: str) -> str:
+    """Return a text in double quotes; what may not stand in a YAML file is escaped."""
+    return _UNSAFE.sub(lambda found: f"\\U{ord(found.group()):08x}", json.dumps(value, ensure_ascii=False))
 
 
 def _head(answers: Answers) -> Iterator[str]:
@@ -195,12 +201,12 @@ def _deploys(answers: Answers) -> Iterator[str]:
 def _service(answers: Answers) -> Iterator[str]:
     yield "services:"
     yield f"  {answers.service}:"
-    hosts = ", ".join(json.dumps(host) for host in answers.hosts)
+    hosts = ", ".join(quoted(host) for host in answers.hosts)
     yield f"    hosts: [{hosts}]" + ("" if hosts else '   # e.g. ["app{1..8}"]')
     if answers.graphite or answers.whisper:
         yield from _metrics(answers)
     if answers.query:
-        yield f"    logs: {{query: {json.dumps(answers.query)}}}"
+        yield f"    logs: {{query: {quoted(answers.query)}}}"
 
 
 def _metrics(answers: Answers) -> Iterator[str]:
@@ -210,7 +216,7 @@ def _metrics(answers: Answers) -> Iterator[str]:
         return
     yield "    metrics:"
     for number, guess in enumerate(answers.metrics):
-        yield f"      - target: {json.dumps(guess.target)}"
+        yield f"      - target: {quoted(guess.target)}"
         for key, value in (("name", guess.name), ("worse", guess.worse), ("unit", guess.unit)):
             if value:
                 yield f"        {key}: {quote(value)}"
@@ -218,4 +224,4 @@ def _metrics(answers: Answers) -> Iterator[str]:
             yield "        key: true"
     if answers.net:
         yield "      # The wide net: ranked, and shown only where it changed."
-        yield f"      - {{target: {json.dumps(answers.net)}, rank: true}}"
+        yield f"      - {{target: {quoted(answers.net)}, rank: true}}"

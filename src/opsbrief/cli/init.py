@@ -57,6 +57,9 @@ Examples:
 def command(settings: Settings, /, *, output: str, force: bool, yes: bool, **given: Any) -> int:  # noqa: ANN401 - the options above
     """Ask a few questions and write a configuration that works."""
     path = Path(output)
+    for key, value in given.items():
+        if not _utf8(value):
+            raise _wrong(f"--{key.replace('_', '-')}", "is not UTF-8", "a configuration is UTF-8 text")
     if path.exists() and not force:
         raise ConfigError(Problem(output, "", "is there already", "--force overwrites it, -o writes another file"))
     talk = Talk(settings, silent=yes or not sys.stdin.isatty())
@@ -122,6 +125,12 @@ def _ask(talk: Talk, given: dict[str, Any], path: Path) -> "Answers":
             "init", "there is nothing to collect from", "give at least one source; 'opsbrief init -h' lists them"
         )
     return _metrics(talk, answers, path)
+
+
+def _utf8(value: object) -> bool:
+    """Whether a text (or each of several) came as UTF-8; other bytes stand as lone surrogates in it."""
+    texts = value if isinstance(value, tuple) else (value,)
+    return not any("\ud800" <= letter <= "\udfff" for text in texts if text for letter in str(text))
 
 
 def _from(path: Path, text: str) -> str:

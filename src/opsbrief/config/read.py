@@ -250,7 +250,7 @@ class _Reader:
                     self._missing(item, (*path, key), what, known)
         for key in ("metrics", "logs"):
             for item in _children(service, key, "source"):
-                if item.text not in sources:
+                if item.text and item.text not in sources:
                     self._missing(item, (*path, key), "source", sources)
 
     def _missing(self, node: Text, path: Keys, what: str, known: Sequence[str]) -> None:

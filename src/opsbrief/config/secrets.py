@@ -91,15 +91,15 @@ def _args(value: Node) -> tuple[str, ...]:
     return texts if len(texts) == len(nodes) else ()
 
 
-def secret(found: Reference, path: str, env: Mapping[str, str]) -> Secret:
-    """Return the secret behind a reference; nothing is fetched yet."""
+def secret(found: Reference, path: str, env: Mapping[str, str], seconds: float = COMMAND_SECONDS) -> Secret:
+    """Return the secret behind a reference; nothing is fetched yet. ``seconds``: how long a command may take."""
     fetch: Callable[[], str]
     if found.way == "env":
         fetch = lambda: _env(found.args[0], path, env)  # noqa: E731 - five one-line ways, side by side
     elif found.way == "file":
         fetch = lambda: _file(_resolve(found.args[0], found.file), path)  # noqa: E731 - same
     elif found.way == "command":
-        fetch = lambda: _command(found, path, env)  # noqa: E731 - same
+        fetch = lambda: _command(found, path, env, seconds)  # noqa: E731 - same
     elif found.way == "netrc":
         fetch = lambda: netrc(found.args[0], path, env)[1]  # noqa: E731 - same
     else:
@@ -150,20 +150,20 @@ def _file(path: Path, key: str) -> str:
     return value
 
 
-def _command(found: Reference, key: str, env: Mapping[str, str]) -> str:
+def _command(found: Reference, key: str, env: Mapping[str, str], seconds: float) -> str:
     # Imported here: most configurations have no command, and subprocess is a third of an interpreter.
     from opsbrief.transport.process import run  # noqa: PLC0415
 
-    deadline = Deadline(COMMAND_SECONDS)
+    deadline = Deadline(seconds)
     # A program that says nothing would be waited for; only expire() breaks such a wait.
-    timer = threading.Timer(COMMAND_SECONDS, deadline.expire)
+    timer = threading.Timer(seconds, deadline.expire)
     timer.daemon = True
     timer.start()
     name = line(found.args[0], 80)
     try:
         done = run(found.args, deadline, env=env, cwd=str(found.file.folder), cap=_CAP)
     except SourceError as error:
-        said = f"{name} did not end within {COMMAND_SECONDS:g} s" if error.kind is GapKind.TIMEOUT else error.message
+        said = f"{name} did not end within {seconds:g} s" if error.kind is GapKind.TIMEOUT else error.message
         raise SourceError(GapKind.UNAUTHORIZED, f"{key}: {said}", "it is run without a terminal") from None
     finally:
         timer.cancel()
