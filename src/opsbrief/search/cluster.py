@@ -18,15 +18,16 @@ Json = dict[str, Any]
 #: An index that is closed or not there is left out of the answer; what is missing is found by name (see missing).
 LENIENT = (("ignore_unavailable", "true"), ("allow_no_indices", "true"), ("expand_wildcards", "open"))
 _TAKEN = (400, 404, 405, 409, 413, 500)  # answered here, with the reason out of the body
+_ITSELF = "is this the URL of Elasticsearch or OpenSearch itself?"
 _KEPT = "hits.total,hits.hits._source,hits.hits.fields,hits.hits.sort,_shards,timed_out,_clusters,aggregations"
 
 
 class RefusedError(SourceError):
     """The cluster refused one question."""
 
-    def __init__(self, kind: GapKind, message: str, status: int, reason: str) -> None:
+    def __init__(self, kind: GapKind, message: str, hint: str, status: int, reason: str) -> None:
         """Keep status and the whole reason, by which callers know what they may try instead."""
-        super().__init__(kind, message)
+        super().__init__(kind, message, hint)
         self.status = status
         self.reason = reason
 
@@ -92,7 +93,7 @@ class Cluster:
             raise SourceError(
                 GapKind.BAD_ANSWER,
                 f"answered JSON that is no search result: {line(str(found), 200)}",
-                "is this the URL of Elasticsearch or OpenSearch itself?",
+                _ITSELF,
             )
         self.legacy = self.legacy or isinstance(hits.get("total"), int)
         for sentence in shortfalls(found):
@@ -105,7 +106,7 @@ class Cluster:
         try:
             found = self.ask("POST", f"{name}/_search", {"size": 0, "terminate_after": 1}, params)
         except RefusedError as error:
-            if error.status == 404 or "index_closed" in error.reason:
+            if re.search("index_not_found|no such index|index_closed", error.reason):
                 return True
             raise
         return _number(found.get("_shards"), "total") == 0
@@ -159,7 +160,8 @@ def _refused(answer: "Answer") -> RefusedError:
     shown = line(words, 300) or f"HTTP {answer.status}: {answer.excerpt()}"
     # Elasticsearch 6 answers 500 to some questions that it does not accept; they are not repeated for that.
     kind = GapKind.UNAVAILABLE if answer.status in {404, 500} else GapKind.REJECTED
-    return RefusedError(kind, f"refused: {shown}", answer.status, reason or answer.excerpt())
+    hint = "" if reason else _ITSELF
+    return RefusedError(kind, f"refused: {shown}", hint, answer.status, reason or answer.excerpt())
 
 
 def _reasons(error: object) -> str:
@@ -200,5 +202,5 @@ def _foreign(answer: "Answer") -> SourceError:
     return SourceError(
         GapKind.BAD_ANSWER,
         f"answered JSON of another shape: {answer.excerpt()}",
-        "is this the URL of Elasticsearch or OpenSearch itself?",
+        _ITSELF,
     )

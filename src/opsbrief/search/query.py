@@ -15,6 +15,7 @@ from opsbrief.search.lines import SPELLINGS, severity
 _BUCKETS = 1500  # of a histogram; the cluster's own limit is 10,000 or more, levels included
 _STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
 _SEED = 20_391  # any number, always the same: the same question gives the same lines
+_FAR = 2**60  # no time in milliseconds and no number of lines is larger
 FAVOURED = (("FATAL", "ERROR"), ("WARN",))  # levels drawn apart when not all lines are read, rarest first
 
 
@@ -96,7 +97,7 @@ class Volume:
         buckets = _part(found.get("aggregations"), "volume").get("buckets", [])
         for bucket in buckets if isinstance(buckets, list) else []:
             key = bucket.get("key") if isinstance(bucket, Mapping) else None
-            if not isinstance(key, int | float):
+            if not isinstance(key, int | float) or not abs(key) < _FAR:
                 raise SourceError(GapKind.BAD_ANSWER, "answered a histogram without times")
             slot = int(key / 1000 - first) // width
             if 0 <= slot < slots:
@@ -150,4 +151,4 @@ def _key(bucket: object) -> Any:  # noqa: ANN401 - a JSON scalar
 
 def _count(bucket: object) -> int:
     value = bucket.get("doc_count") if isinstance(bucket, Mapping) else None
-    return value if isinstance(value, int) and value > 0 else 0
+    return value if isinstance(value, int) and 0 < value < _FAR else 0
