@@ -106,10 +106,15 @@ def _code(argv: list[str] | None) -> int:  # noqa: PLR0911 - one return a way to
     except Terminated as signalled:
         return 128 + signalled.number
     except BrokenPipeError:
-        # The reader has gone; give the interpreter nowhere to complain while it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 141
     except OSError as error:
+        _drop_output()
         click.echo(f"opsbrief: {error.strerror or error}: {error.filename or 'standard output'}", err=True)
         return 1
     return done if isinstance(done, int) else 0
+
+
+def _drop_output() -> None:
+    """Give the interpreter nowhere to complain when it flushes at exit what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
