@@ -109,7 +109,7 @@ def build(  # noqa: PLR0913 -- what a caller may know about a graph; each is opt
 
     pace = box.width / max(1.0, whole.seconds)  # pixels a second
     turn = (window.start - whole.start).total_seconds()
-    traces = _traces(drawn, _bright(drawn, emphasise, turn), pace, box.width)
+    traces = _traces(drawn, _bright(drawn, emphasise, turn), pace)
     bands, traces = _envelope(drawn, traces, pace, scale, box.width)
     if earlier:
         bands.append(_band("weeks", _weeks(earlier), earlier, pace, scale, box.width))
@@ -205,10 +205,10 @@ def _bright(drawn: Sequence[Line], emphasise: Sequence[str], turn: float) -> set
     return set([*asked, *rest][:BRIGHT])
 
 
-def _traces(drawn: Sequence[Line], bright: set[int], pace: float, width: float) -> tuple[Trace, ...]:
+def _traces(drawn: Sequence[Line], bright: set[int], pace: float) -> tuple[Trace, ...]:
     traces, order = [], {index: place for place, index in enumerate(sorted(bright))}
     for index, line in enumerate(drawn):
-        x, y = columns.line(line.pixels(pace), line.values, width)
+        x, y = columns.line(line.pixels(pace), line.values)
         place = order.get(index, 0)
         traces.append(
             Trace(
@@ -272,7 +272,8 @@ def _notes(lines: Sequence[Line], drawn: Sequence[Line], seconds: float, start: 
     late = [line for line in drawn if line.last < seconds - max(3 * line.step, 0.04 * seconds)]
     if late:
         end = start.astimezone(UTC) + timedelta(seconds=max(line.last for line in late))
-        which = "all data end" if len(late) == len(drawn) else f"{len(late)} of {len(drawn)} series end"
+        which = f"{late[0].label} ends" if len(late) == 1 else f"{len(late)} of {len(drawn)} series end"
+        which = "all data end" if len(late) == len(drawn) else which
         notes.append(f"{which} by {axis.moment(end.astimezone(start.tzinfo), start)}")
     return notes
 

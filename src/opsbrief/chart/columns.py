@@ -8,7 +8,7 @@ import numpy.typing as npt
 from opsbrief.model.chart import Floats
 
 HUGE = 1e300  # beyond it the arithmetic of axes overflows
-SPECK = 1.2  # half the width of the dash that a lone point is drawn as
+SPECK = (1.2, 4.0)  # half the width of the dash that a lone point is drawn as: at least, at most
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 Indices = npt.NDArray[np.intp]
@@ -52,15 +52,19 @@ def _firsts(wanted: npt.NDArray[np.bool_], group: Indices) -> Indices:
     return first
 
 
-def specks(x: Floats, y: Floats) -> tuple[Floats, Floats]:
-    """Make a short dash of every point between two gaps, which a line would not show."""
+def specks(x: Floats, y: Floats, pitch: float) -> tuple[Floats, Floats]:
+    """Make a short dash of every point between two gaps, which a line would not show.
+
+    ``pitch`` is the distance of two points in pixels: the coarser the grid, the longer the dash.
+    """
     gone = np.isnan(y)
     before, after = np.concatenate(([True], gone[:-1])), np.concatenate((gone[1:], [True]))
     alone = np.flatnonzero(~gone & before & after)
     if not alone.size:
         return x, y
-    wide = np.insert(x, alone + 1, x[alone] + SPECK)
-    wide[alone + np.arange(alone.size)] -= SPECK
+    half = min(max(SPECK[0], 0.3 * pitch), SPECK[1])
+    wide = np.insert(x, alone + 1, x[alone] + half)
+    wide[alone + np.arange(alone.size)] -= half
     return wide, np.insert(y, alone + 1, y[alone])
 
 
@@ -73,14 +77,11 @@ def trim(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return x[keep], y[keep]
 
 
-def line(x: Floats, y: Floats, width: float) -> tuple[Floats, Floats]:
-    """Return the points to draw of one series, those between 0 and ``width`` pixels."""
-    inside = slice(int(np.searchsorted(x, 0.0)), int(np.searchsorted(x, width, side="right")))
-    x, y = x[inside], y[inside]
+def line(x: Floats, y: Floats) -> tuple[Floats, Floats]:
+    """Return the points to draw of one series on a regular grid of pixels."""
     chosen = pick(x, y)
-    if not chosen.size:
-        return x, y
-    return specks(*trim(x[chosen], y[chosen]))
+    pitch = float(x[1] - x[0]) if x.size > 1 else 2 * SPECK[1]
+    return specks(*trim(x[chosen], y[chosen]), pitch)
 
 
 def spread(x: Floats, y: Floats, columns: int) -> tuple[Floats, Floats]:
