@@ -97,22 +97,19 @@ def _natural(name: str) -> list[str | int]:
 
 
 def compress(hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return host names with runs of numbers written short: app1 ... app8 as ``app{1..8}``."""
+    """Return host names with runs of three and more numbers written short: app1 ... app8 as ``app{1..8}``."""
+    parts = {host: found.groups() if (found := _NUMBERED.fullmatch(host)) else (host, "", "") for host in hosts}
+    padded = {(stem, tail, len(digits)) for stem, digits, tail in parts.values() if digits.startswith("0")}
+
+    def family(host: str) -> tuple[str, str, int]:
+        stem, digits, tail = parts[host]
+        return stem, tail, len(digits) if (stem, tail, len(digits)) in padded else 0
+
     short: list[str] = []
-
-    def shape(host: str) -> tuple[str, str, int]:
-        found = _NUMBERED.fullmatch(host)
-        if not found:
-            return host, "", 0
-        digits = found.group(2)
-        return found.group(1), found.group(3), len(digits) if digits.startswith("0") else 0
-
-    ordered = sorted(set(hosts), key=lambda host: (shape(host), _natural(host)))
-    for (stem, tail, width), group in groupby(ordered, shape):
+    for (stem, tail, width), group in groupby(sorted(parts, key=lambda host: (family(host), _natural(host))), family):
         names = list(group)
-        numbers = [int(found.group(2)) for name in names if (found := _NUMBERED.fullmatch(name))]
-        whole = numbers and numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2
-        if whole and (not width or all(len(str(number)) <= width for number in numbers)):
+        numbers = [int(parts[name][1]) for name in names if parts[name][1]]
+        if len(numbers) > 2 and numbers == list(range(numbers[0], numbers[-1] + 1)):
             short.append(f"{stem}{{{numbers[0]:0{width}}..{numbers[-1]:0{width}}}}{tail}")
         else:
             short += names

@@ -102,7 +102,7 @@ def _example(one: dict[str, Any]) -> list[str]:
     """Return a YAML example with every required option, and credentials where the type takes some."""
     lines = ["  sources:", f"    {one['type']}:", f"      type: {one['type']}"]
     for row in one["options"]:
-        if row["required"]:
+        if row["required"] or row["name"] == "path":
             lines.append(f"      {row['name']}: {_sample(row)}")
         elif row["name"] == "auth":
             lines.append("      auth: {user: opsbrief, password: {env: OPSBRIEF_PASSWORD}}")
