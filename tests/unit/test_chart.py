@@ -186,7 +186,7 @@ def test_too_many_grey_lines_become_the_range_they_fill() -> None:
     assert len(drawn.traces) == 8
     assert drawn.bands[0].kind == "envelope"
     assert np.nanmax(drawn.bands[0].high) - np.nanmin(drawn.bands[0].low) >= 51
-    assert "and 52 more" in words(drawn, "legend")
+    assert "and 52 more (their range)" in words(drawn, "legend")
 
 
 def test_what_names_share_is_left_out_and_long_names_lose_their_middle() -> None:

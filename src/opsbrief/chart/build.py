@@ -234,7 +234,7 @@ def _envelope(
     grey = [line for line, trace in zip(drawn, traces, strict=True) if not trace.emphasis]
     if len(grey) <= GREY:
         return [], traces
-    band = _band("envelope", f"range of {len(grey)} more", grey, pace, scale, width)
+    band = _band("envelope", f"and {len(grey)} more (their range)", grey, pace, scale, width)
     return [band], tuple(trace for trace in traces if trace.emphasis)
 
 

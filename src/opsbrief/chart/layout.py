@@ -198,8 +198,7 @@ def _entries(chart: Chart, total: int) -> list[tuple[Key, str]]:
     entries = [(Key(0, 0, "trace", trace.colour, trace.dash), trace.label) for trace in bright]
     if len(bright) < len(chart.traces):
         entries.append((Key(0, 0, "rest"), f"and {total - len(bright)} more"))
-    more = f"and {total - len(bright)} more"
-    entries += [(Key(0, 0, band.kind), more if band.kind == "envelope" else band.name) for band in chart.bands]
+    entries += [(Key(0, 0, band.kind), band.name) for band in chart.bands]
     for kind in ("restart", "alarm"):
         count = sum(mark.count for mark in chart.marks if mark.kind == kind)
         if count:
