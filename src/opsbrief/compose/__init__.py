@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from opsbrief import text
 from opsbrief.compose import details, figures, front, verdict, words
-from opsbrief.compose.case import Case, said, where
+from opsbrief.compose.case import Case, message, said, where
 from opsbrief.model.brief import Brief, Line, Paragraph, Scorecard, Section
 from opsbrief.model.evidence import Evidence
 from opsbrief.model.finding import Finding
@@ -42,7 +42,7 @@ def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = F
 def _pager(case: Case, headline: str) -> str:
     """Return the story for a small screen: the headline, then the loudest news of the logs."""
     news = next(iter(case.patterns), None)
-    tail = f"; {news.verdict} {said(news, 'level', 8)}: {text.line(news.subject, 60)}" if news else ""
+    tail = f"; {news.verdict} {said(news, 'level', 8)}: {message(news, 60)}" if news else ""
     return words.cut(f"{case.service}: {headline}{tail}", PAGER)
 
 

@@ -1,5 +1,6 @@
 """Evidence and findings, indexed by the questions a page asks of them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -37,6 +38,10 @@ TONES: Mapping[Verdict, Tone] = {
     Verdict.CANNOT_TELL: "unknown",
     Verdict.VANISHED: "unknown",
 }
+
+
+#: "[main] c.e.shop.Config - " and "c.e.shop.Config : ": a thread or a dotted name before a dash or colon.
+_LOGGER = re.compile(r"^(?:\[[^\]]{0,60}\] +(?:[\w.$*<>-]{1,120} +)?|[\w$]{1,60}(?:\.[\w$]{1,60}){1,9} +)[-:] +(?=\S)")
 
 
 class Case:
@@ -187,6 +192,12 @@ def _numbered(name: str) -> tuple[str, int]:
     stem = name.rstrip("0123456789")
     digits = name[len(stem) :]
     return stem, int(digits) if digits and len(digits) < 10 else -2
+
+
+def message(pattern: Finding, cap: int) -> str:
+    """Return a log pattern for a narrow place: without the thread and the logger that many lines begin with."""
+    whole = text.line(pattern.subject, 1000)
+    return words.cut(_LOGGER.sub("", whole) or whole, cap)
 
 
 def better(shift: Finding) -> bool:

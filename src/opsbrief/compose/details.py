@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, Case, does, folded, hosts, real, refs, said, where, whole
+from opsbrief.compose.case import TONES, Case, better, does, folded, hosts, real, refs, said, where, whole
 from opsbrief.compose.front import first_seen, timeline
 from opsbrief.compose.gaps import section as sources
 from opsbrief.compose.receipts import section as receipts
@@ -20,7 +20,7 @@ from opsbrief.model.brief import (
     Verbatim,
 )
 from opsbrief.model.evidence import Change, Reading, Release
-from opsbrief.model.finding import Finding
+from opsbrief.model.finding import Finding, Verdict
 
 ROWS = 120  # rows of a table on a later page
 EXAMPLES = 60  # log patterns with an example
@@ -51,11 +51,10 @@ def _metrics(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Blo
         yield Table(
             columns=(
                 Column(heading="Metric"),
-                Column(heading="Verdict"),
+                Column(heading="What"),
                 Column(heading="Before → after", align="right"),
-                Column(heading="Shape"),
                 Column(heading="Began", align="right"),
-                Column(heading="Where"),
+                Column(heading="Hosts", align="right"),
             ),
             rows=tuple(_metric(case, shift) for shift in case.shifts[:ROWS]),
             caption="Every watched metric, before and after the start of the window",
@@ -70,13 +69,17 @@ def _metrics(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Blo
 
 
 def _metric(case: Case, shift: Finding) -> tuple[Cell, ...]:
+    what = str(shift.verdict)
+    if shift.verdict is Verdict.CHANGED and shift.shape:
+        what = does(shift)
+    elif shift.verdict is Verdict.BEGAN_BEFORE:
+        what = f"{does(shift)}, {what}"
     return (
         Cell(text=text.line(shift.subject, 120), refs=refs(shift)),
-        Cell(text=str(shift.verdict), tone=TONES.get(shift.verdict, "plain")),
+        Cell(text=what, tone="good" if better(shift) else TONES.get(shift.verdict, "plain")),
         Cell(text=words.arrow(shift.before, shift.after, text.line(shift.unit, 20))),
-        Cell(text=does(shift) if shift.shape else ""),
-        Cell(text=case.moment(shift.onset.at) if shift.onset else ""),
-        Cell(text=where(shift)),
+        Cell(text=case.moment(shift.onset.at, seconds=False) if shift.onset else ""),
+        Cell(text=where(shift).removesuffix("s").removesuffix(" host")),
     )
 
 
@@ -94,10 +97,11 @@ def _patterns(case: Case) -> Iterator[Block]:
             caption="How much was logged",
         )
     for finding in case.patterns[:EXAMPLES]:
-        example = text.clean(str(finding.facts.get("example") or ""), EXAMPLE).rstrip()
-        lines = [text.line(finding.subject, 1000), *(example.split("\n")[:30] if example.strip() else [])]
+        lines = [f"pattern  {text.line(finding.subject, 1000)}"]
+        example = text.clean(str(finding.facts.get("example") or ""), EXAMPLE).rstrip().split("\n")
+        lines += [f"example  {example[0]}", *(f"         {line}" for line in example[1:30])] if example[0] else []
         if place := said(finding, "code_at", 160):
-            lines.append(f"{place}: {said(finding, 'code_text', 200)}")
+            lines.append(f"code     {place}: {said(finding, 'code_text', 200)}")
         yield Verbatim(lines=tuple(lines), caption=_known(case, finding), refs=refs(finding))
     if len(case.patterns) > EXAMPLES:
         left = phrase.count(len(case.patterns) - EXAMPLES, "more pattern")

@@ -53,7 +53,7 @@ def _figure(case: Case, shift: Finding, name: str, width: int, height: int, *, s
     return Figure(
         name=name,
         chart=drawing,
-        caption=_caption(case, shift, series) if sparks > 1 else _movement(shift),
+        caption=_caption(shift, series) if sparks > 1 else _movement(shift),
         alt=text.line(shift.headline, 300) or text.line(shift.subject, 200),
         text=tuple(_text(case, series, shift, sparks)),
         refs=refs(shift),
@@ -70,24 +70,17 @@ def _series(case: Case, shift: Finding, *, earlier: bool = False) -> tuple[Serie
     return tuple(item for item in case.series.values() if item.metric == metric and bool(item.span) is earlier)
 
 
-def _caption(case: Case, shift: Finding, series: Sequence[Series]) -> str:
-    """Say what is drawn; the legend says the rest."""
+def _caption(shift: Finding, series: Sequence[Series]) -> str:
+    """Say what is drawn; the graph itself says the rest."""
     hosts = {item.host for item in series if item.host}
-    steps = sorted({item.step for item in series})
-    about = (
-        f"{text.line(shift.subject, 80)} on {phrase.count(len(hosts), 'host')}"
-        if hosts
-        else text.line(shift.subject, 80)
-    )
-    start, end = case.window.whole.start, case.window.end
-    grid = f"one value each {phrase.duration(steps[0])}" if len(steps) == 1 else "steps differ"
-    return f"{about}, {case.moment(start, seconds=False)} – {case.moment(end, seconds=False)}, {grid}"
+    where = f" on {phrase.count(len(hosts), 'host')}" if hosts else ""
+    return f"{text.line(shift.subject, 80)}{where}"
 
 
 def _movement(shift: Finding) -> str:
-    """Return the finding of a small graph in a few words."""
+    """Return the finding of a small graph in a few words; its title says of what."""
     moved = words.arrow(shift.before, shift.after, text.line(shift.unit, 20))
-    return f"{text.line(shift.subject, 80)} {shift.verdict}: {moved}"
+    return f"{shift.verdict}: {moved}"
 
 
 def marks(case: Case) -> Iterator[Moment]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import NEAR, Case, real, refs, said
+from opsbrief.compose.case import NEAR, Case, message, real, refs, said
 from opsbrief.compose.ground import changes, coverage, places
 from opsbrief.compose.verdict import verdicts
 from opsbrief.model.brief import Cell, Column, Entry, Figure, Line, Scorecard, Section, Table, Timeline, Tone
@@ -92,7 +92,7 @@ def _pattern(case: Case, finding: Finding) -> tuple[Cell, ...]:
     return (
         Cell(text=str(finding.verdict), tone=tone),
         Cell(text=level, tone=tone),
-        Cell(text=words.cut(finding.subject, 160), code=True, refs=refs(finding)),
+        Cell(text=message(finding, 160), code=True, refs=refs(finding)),
         Cell(text=f"{phrase.number(real(finding, 'rate_before'))} → {phrase.number(real(finding, 'rate_after'))}"),
         Cell(text=first_seen(case, finding)),
     )

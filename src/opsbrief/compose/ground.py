@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import Case, detail, folded, hosts, refs, said, where
+from opsbrief.compose.case import Case, detail, folded, hosts, message, refs, said, where
 from opsbrief.compose.gaps import missing
 from opsbrief.model.brief import Line
 from opsbrief.model.evidence import Event, LogSample, Release, Series
@@ -52,7 +52,7 @@ def changes(case: Case) -> Iterator[Line]:
     yield from _release(case)
     for finding in [f for f in case.patterns if said(f, "code_at")][:2]:
         place = said(finding, "code_at", 160)
-        said_ = f"{place}, added by this release, says “{words.cut(finding.subject, 44)}”"
+        said_ = f"{place}, added by this release, says “{message(finding, 44)}”"
         yield Line(label="In its code", text=said_, refs=refs(finding))
     other = case.all("other-change")
     for finding in other[:3]:

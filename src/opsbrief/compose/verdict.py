@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, Case, better, detail, does, refs, said, where
+from opsbrief.compose.case import TONES, Case, better, detail, does, message, refs, said, where
 from opsbrief.model.brief import Line, Tone
 from opsbrief.model.finding import Finding, Verdict
 
@@ -39,7 +39,7 @@ def lead(case: Case) -> tuple[str, Tone]:
         place = f" on {where(shift)}" if where(shift) else ""
         return f"{text.line(shift.subject, 60)} {does(shift)} since {case.since}{place}", TONES[shift.verdict]
     if pattern := next((f for f in case.patterns if said(f, "level") in ("ERROR", "FATAL")), None):
-        return f"{pattern.verdict} error in the logs since {case.since}: {words.cut(pattern.subject, 60)}", "bad"
+        return f"{pattern.verdict} error in the logs since {case.since}: {message(pattern, 60)}", "bad"
     if earlier := next((f for f in case.shifts if f.verdict is Verdict.BEGAN_BEFORE), None):
         return f"{text.line(earlier.subject, 60)} {does(earlier)}, but from before {case.since}", "unknown"
     if any(f.verdict is Verdict.UNCHANGED for f in case.shifts):
@@ -58,8 +58,6 @@ def verdicts(case: Case) -> Iterator[Line]:
         names = words.listing([text.line(f.subject, 40) for f in moved[CHANGED:]], 4)
         more = phrase.count(len(moved) - CHANGED, "more metric")
         yield Line(label="Changed", text=f"and {more}: {names}", tone="muted")
-    for shift in [f for f in case.shifts if f.verdict is Verdict.BEGAN_BEFORE][:2]:
-        yield _line("Began before", shift)
     if case.shifts and not moved:
         still = sum(f.verdict is Verdict.UNCHANGED for f in case.shifts)
         watched = phrase.count(len(case.shifts), "watched metric")
@@ -70,6 +68,8 @@ def verdicts(case: Case) -> Iterator[Line]:
     unclear = [f for f in case.shifts if f.verdict is Verdict.CANNOT_TELL and f not in felt]
     for finding in [*unclear[:2], *(f for f in case.all("log-summary") if f.verdict is Verdict.CANNOT_TELL)]:
         yield _line("Cannot tell", finding)
+    for shift in [f for f in case.shifts if f.verdict is Verdict.BEGAN_BEFORE and not f.facts.get("rank")][:2]:
+        yield replace(_line("Began before", shift), detail="")
     for placebo in case.all("placebo")[:1]:
         yield Line(label="How sure", text=text.line(placebo.headline), refs=refs(placebo))
 

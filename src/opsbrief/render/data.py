@@ -28,7 +28,8 @@ def findings(evidence: Evidence, found: Sequence[Finding], brief: Brief) -> byte
         "gaps": [_gap(gap) for gap in evidence.gaps],
         "redactions": dict(evidence.redactions),
     }
-    return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    written = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    return f"{written}\n".encode("utf-8", "backslashreplace")  # a lone surrogate becomes its JSON escape
 
 
 def collected(

@@ -75,7 +75,7 @@ def _block(block: Block, width: int) -> Iterator[str]:
         case Gallery():
             for number, figure in enumerate(block.figures):
                 yield from [""] if number else []
-                yield from _figure(figure, width)
+                yield from _figure(figure, width, f"{figure.chart.title} – ")
         case Paragraph():
             yield from _wrap(block.text + _refs(block.refs), width)
         case Verbatim():
@@ -98,8 +98,8 @@ def _hang(label: str, text: str, width: int, indent: int = LABEL) -> list[str]:
     return _wrap(text, width, first, " " * indent)
 
 
-def _figure(figure: Figure, width: int) -> Iterator[str]:
-    yield from _wrap(figure.caption + _refs(figure.refs), width)
+def _figure(figure: Figure, width: int, title: str = "") -> Iterator[str]:
+    yield from _wrap(title + figure.caption + _refs(figure.refs), width)
     for line in figure.text or ((figure.chart.empty,) if figure.chart.empty else ()):
         yield f"  {line}"
 

@@ -59,8 +59,8 @@ th, td { overflow-wrap: normal; }
 td code { overflow-wrap: anywhere; }
 td.id { white-space: nowrap; }
 code, pre { font: .86em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
-pre { margin: .4rem 0 .9rem; padding: .6rem .8rem; overflow-x: auto; background: var(--raised); border-radius: 5px;
-  overflow-wrap: normal; }
+pre { margin: .4rem 0 .9rem; padding: .6rem .8rem; background: var(--raised); border-radius: 5px;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
 .caption { margin: .7rem 0 .2rem; font-size: .86rem; }
 .timeline { margin: 0; padding: 0; list-style: none; }
 .timeline li { display: grid; grid-template-columns: 8.6rem 1fr; padding: .16rem 0; }
@@ -88,6 +88,5 @@ footer { margin-top: 2rem; font-size: .82rem; }
   details > :not(summary) { display: block; }
   summary { list-style: none; }
   .scroll { overflow: visible; }
-  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 }
 """
