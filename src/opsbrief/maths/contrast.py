@@ -19,6 +19,7 @@ MIN_AFTER = 3  # datapoints after it
 
 _RATIO = 2.4  # a shift must exceed the 95 % placebo window of the same length by this factor
 _DELTA = 0.55  # and its ranks must separate this far (Cliff's delta)
+_LATE = 0.65  # a change that only the later half shows weighs less: it did not begin at the instant
 _SUDDEN = 3.0  # the same ratio for a short burst that starts at the instant
 _SPARSE = 5.0  # standard errors between two shares of not-usual values
 _SHARE = 0.25  # and the least difference of the shares
@@ -155,9 +156,9 @@ def _level(before: Array, after: Array, centre: float, floor: float) -> Contrast
     """Test whether the level moved, in all of after or in its later half."""
     noise = spread(before)
     keep = memory(before)
-    parts = [after, after[len(after) // 2 :]] if len(after) >= 12 else [after]
+    parts = [(after, 1.0), (after[len(after) // 2 :], _LATE)] if len(after) >= 12 else [(after, 1.0)]
     best: Contrast | None = None
-    for part in parts:
+    for part, weight in parts:
         length = min(len(part), max(3, len(before) // 3))
         placebo = float(np.quantile(np.abs(windows(before, length) - centre), 0.95))
         error = 1.25 * noise * float(np.sqrt((1 + keep) / (1 - keep) / len(part)))
@@ -165,6 +166,7 @@ def _level(before: Array, after: Array, centre: float, floor: float) -> Contrast
         delta = cliff(before, part)
         ratio = abs(shift) / max(placebo, min(error, noise), floor)
         strength = min(ratio / _RATIO, (abs(delta) / _DELTA) ** 2 * max(1.0, ratio / _RATIO) ** 0.5)
+        strength *= weight
         if best is None or strength > best.strength:
             now = centre + shift
             best = Contrast("level", strength, delta, centre, now, shift, noise, len(before), len(after))
@@ -213,15 +215,16 @@ def _spread(before: Array, after: Array, centre: float, floor: float) -> Contras
     length = min(len(after), len(before) // 3)
     past = [_range(before[at : at + length]) for at in range(0, len(before) - length + 1, max(1, length // 3))]
     grown = _log_ratio(max(past), _range(after), floor)
-    strength = min(wide / _SPREAD, jump / _JITTER, grown / 0.5)
+    middle = _log_ratio(_range(before, 0.25), _range(after, 0.25), floor)  # not the outliers alone
+    strength = min(wide / _SPREAD, jump / _JITTER, grown / 0.5, middle / _SPREAD)
     return Contrast(
         "spread", strength, cliff(before, after), centre, float(np.median(after)), spread(after) - noise, noise,
         len(before), len(after),
     )  # fmt: skip
 
 
-def _range(values: Array) -> float:
-    low, high = np.quantile(values, (0.1, 0.9))
+def _range(values: Array, tail: float = 0.1) -> float:
+    low, high = np.quantile(values, (tail, 1 - tail))
     return float(high - low)
 
 

@@ -129,6 +129,24 @@ def hinge(at: Array, values: Array) -> Bend:
     return Bend(bend.at, bend.earliest, bend.latest, bend.error, float(slopes[best]))
 
 
+def smooth(values: Array) -> bool:
+    """Return whether a smooth course through before and after explains a level change as well as a break does.
+
+    A slow wave that happens to turn near the instant is no change; a cubic follows it, but not a step or a bend.
+    """
+    there = np.flatnonzero(np.isfinite(values))
+    if len(there) < 40:
+        return False
+    at, data = there.astype(np.float64), calm(values[there])
+    low, high = np.quantile(data, (0.01, 0.99))
+    data = np.clip(data, low, high)
+    scaled = 2 * (at - at[0]) / (at[-1] - at[0]) - 1
+    basis = np.polynomial.legendre.legvander(scaled, 3)
+    rest = data - basis @ np.linalg.lstsq(basis, data, rcond=None)[0]
+    broken = min(step(at, data).error, hinge(at, data).error)
+    return bool(rest @ rest <= broken)
+
+
 def _interval(places: Array, errors: Array, rest: Array) -> Bend:
     """Every place whose error is within what noise of this size and memory explains."""
     best = int(np.argmin(errors))

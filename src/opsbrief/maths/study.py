@@ -1,13 +1,13 @@
 """Everything numeric about one series at one instant: changed or not, how, since when, to which level."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from opsbrief.maths.contrast import MIN_AFTER, MIN_BEFORE, Contrast, contrast
-from opsbrief.maths.form import Form, form
+from opsbrief.maths.form import Form, form, smooth
 from opsbrief.maths.weekly import less, usual
 
 Array = npt.NDArray[np.float64]
@@ -47,6 +47,8 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
     before, after = _there(values[: split - skip]), _there(values[split:])
     level = _middle(before)
     found = contrast(tested, split, None if rest is None else level)
+    if found.kind == "level" and found.changed and smooth(data):
+        found = replace(found, strength=0.99)
     if found.kind == "sparse" and found.changed:
         level = float(before.mean())  # the median of a rare thing says nothing
     told = found.points_before >= MIN_BEFORE and (found.points_after >= MIN_AFTER or found.kind == "silent")
