@@ -12,6 +12,8 @@ from opsbrief.model.evidence import Gap
 from opsbrief.model.window import Span, Window
 from opsbrief.text import line
 
+_NOTHING = "no datapoint in this span"
+_ABSENT = "no such series, or nothing in this span"
 _NAMED = 5  # names in one gap; the number of the others is said
 
 
@@ -27,7 +29,7 @@ class _Account:
 class Tally:
     """Keeps account while the answers come in; says at the end what is missing."""
 
-    def __init__(self, source: str, wanted: Sequence[Want], plan: Plan, window: Window) -> None:
+    def __init__(self, source: str, wanted: Sequence[Want], plan: Plan, window: Window, limit: int) -> None:
         """Begin with nothing arrived."""
         self._source = source
         self._wanted = wanted
@@ -38,6 +40,8 @@ class Tally:
         self._accounts: dict[tuple[str, int], _Account] = {}
         self._labels = [span.label for span in window.spans()]
         self._netted: set[tuple[str, str]] = set()
+        self._room = dict.fromkeys(self._labels, limit)
+        self._limit = limit
         self._errors: dict[tuple[str, GapKind, str, str], list[str]] = {}
         self._infinite: dict[str, int] = {}
 
@@ -48,7 +52,7 @@ class Tally:
         """Note a series that came for ``want``; return whether it is new.
 
         It is not when it has no datapoint, when it came before (unless ``again``: functions may give several
-        series one name), or when a wide net brings what was asked for anyway.
+        series one name), when a wide net brings what was asked for anyway, or when the limit is reached.
         """
         account = self._account(span, want)
         if not np.isfinite(points.values).any():
@@ -59,6 +63,9 @@ class Tally:
         if want.metric.rank and new:
             new = points.name not in self._named and (span.label, points.name) not in self._netted
             self._netted.add((span.label, points.name))
+        if new:
+            self._room[span.label] -= 1
+            new = self._room[span.label] >= 0
         if new and points.infinite:
             self._infinite[points.name] = self._infinite.get(points.name, 0) + points.infinite
         return new
@@ -73,11 +80,14 @@ class Tally:
     def gaps(self) -> Iterator[Gap]:
         """Yield a gap for everything that is missing."""
         yield from self._refused()
-        for want in self._wanted:
-            yield from self._missing(want)
+        yield from self._missing()
         for name, count in self._infinite.items():
             detail = f"{count:,} infinite values taken as missing"
             yield self._gap(f"series {line(name)}", GapKind.BAD_ANSWER, detail)
+        over = max(-room for room in self._room.values())
+        if over > 0:
+            detail = f"{over:,} series dropped: the limit is {self._limit:,} series in all"
+            yield self._gap("the rest", GapKind.TRUNCATED, detail, "narrow the targets or raise max_series")
 
     def _refused(self) -> Iterator[Gap]:
         """Yield what the server refused; the same refusal in several spans is one gap."""
@@ -87,25 +97,35 @@ class Tally:
         for (kind, message, hint, series), labels in merged.items():
             yield self._gap(f"series {_some(series)}", kind, message, hint, labels)
 
-    def _missing(self, want: Want) -> Iterator[Gap]:
-        """Yield what did not come for one want and was not refused either."""
-        lacking: dict[tuple[str, str], list[str]] = {}
-        for label in self._labels:
-            account = self._accounts.get((label, id(want)), _Account())
-            listed = self._listed.get(id(want), set())
-            lost = listed - account.came - account.empty
-            if not account.came and not account.failed:
-                detail = "no datapoint in this span" if account.empty else "no such series, or nothing in this span"
-                lacking.setdefault((want.text, detail), []).append(label)
-                continue
-            if lost and not account.failed:
-                detail = "the server lists it but gives nothing for it; perhaps a damaged file"
-                lacking.setdefault((_some(sorted(lost)), detail), []).append(label)
-            if account.empty - account.came and not want.metric.rank and len(want.targets) == 1:
-                names = _some(sorted(account.empty - account.came))
-                lacking.setdefault((names, "no datapoint in this span"), []).append(label)
-        for (what, detail), labels in lacking.items():
-            yield self._gap(f"series {line(what)}", GapKind.UNAVAILABLE, detail, _hint(want), labels)
+    def _missing(self) -> Iterator[Gap]:
+        """Yield what did not come and was not refused either; the hosts of one metric share a gap."""
+        lacking: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+        for want in self._wanted:
+            for label in self._labels:
+                for name, detail in self._lost(want, label):
+                    key = (want.metric.target, detail, _hint(want))
+                    lacking.setdefault(key, {}).setdefault(name, []).append(label)
+        for (_target, detail, hint), spans in lacking.items():
+            alike: dict[tuple[str, ...], list[str]] = {}
+            for name, labels in spans.items():
+                alike.setdefault(tuple(labels), []).append(name)
+            for where, series in alike.items():
+                yield self._gap(f"series {_some(series)}", GapKind.UNAVAILABLE, detail, hint, where)
+
+    def _lost(self, want: Want, label: str) -> Iterator[tuple[str, str]]:
+        """Yield (series, what is the matter) for what one want lacks in one span."""
+        account = self._accounts.get((label, id(want)), _Account())
+        if not account.came:
+            if not account.failed:
+                yield want.text, _NOTHING if account.empty else _ABSENT
+            return
+        if not account.failed:
+            gone = self._listed.get(id(want), set()) - account.came - account.empty
+            yield from (
+                (name, "the server lists it but gives nothing for it; perhaps a damaged file") for name in sorted(gone)
+            )
+        if not want.metric.rank and len(want.targets) == 1:
+            yield from ((name, _NOTHING) for name in sorted(account.empty - account.came))
 
     def _gap(self, what: str, kind: GapKind, detail: str, hint: str = "", labels: Sequence[str] = ()) -> Gap:
         whole = not labels or len(labels) == len(self._labels)
@@ -121,5 +141,5 @@ def _some(names: Sequence[str]) -> str:
 
 def _hint(want: Want) -> str:
     if len(want.targets) > 1:
-        return f"also tried as {', '.join(target.text for target in want.targets[1:])}"
+        return "also tried with the dots of the host's name as they are"
     return ""

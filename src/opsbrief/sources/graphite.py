@@ -15,7 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.graphite import events, names
-from opsbrief.graphite.answer import Points
+from opsbrief.graphite.answer import AnswerError, Points
 from opsbrief.graphite.plan import Takers, Want, globs, plan, wants
 from opsbrief.graphite.render import Render, Sheet, bounds, digest, shaped
 from opsbrief.graphite.tally import Tally
@@ -31,6 +31,8 @@ from opsbrief.transport.flight import side_by_side
 if TYPE_CHECKING:
     from opsbrief.transport.http import Answer, Client
 
+_JSON = frozenset({"metrictank", "victoriametrics"})  # the dialects that do not know the raw format
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graphite(Web):
@@ -40,7 +42,7 @@ class Graphite(Web):
 
     targets: tuple[str, ...] = field(default=(), metadata={"help": "more targets, beside the metrics of the service"})
     max_series: int = field(default=2000, metadata={"help": "most series to fetch for each span of time"})
-    dialect: Literal["auto", "graphite", "carbonapi", "victoriametrics"] = field(
+    dialect: Literal["auto", "graphite", "carbonapi", "metrictank", "victoriametrics"] = field(
         default="auto", metadata={"help": "which server it is; saves the requests that find it out"}
     )
     format: Literal["auto", "json", "raw"] = field(default="auto", metadata={"help": "how series are sent"})
@@ -105,8 +107,8 @@ class Graphite(Web):
     ) -> Iterator[Item | Gap]:
         laid = plan(asked, self._expand(http, globs(asked)), self.max_series, self.name)
         yield from laid.gaps
-        render = Render(http, "json" if self.dialect == "victoriametrics" else self.format)
-        tally = Tally(self.name, asked, laid, window)
+        render = Render(http, "json" if self.dialect in _JSON else self.format)
+        tally = Tally(self.name, asked, laid, window, self.max_series)
         tasks = [(span, group) for span in window.spans() for group in laid.groups]
         for (span, _group), result in side_by_side(lambda task: render.fetch(*task), tasks, deadline):
             if isinstance(result, SourceError):
@@ -131,7 +133,10 @@ class Graphite(Web):
         answer = http.post("/metrics/expand", form=form, allow=(400, 404, 405, 500, 501))
         if answer.status != 200 or answer.body.lstrip()[:1] not in {b"{", b"["}:
             return {}
-        return shaped(lambda: names.expanded(answer.json(), queries))
+        try:
+            return names.expanded(answer.json(), queries)
+        except (AnswerError, SourceError):
+            return {}  # /render will tell what kind of server this is
 
     def _items(self, sheet: Sheet, content: Sequence[Points], span: Span, tally: Tally) -> Iterator[Series]:
         takers = Takers(sheet.asks)
@@ -216,7 +221,7 @@ class Graphite(Web):
             f"{self._shown()} has no /events",
             "only graphite-web keeps events, carbonapi and VictoriaMetrics do not; use another deploy log",
         )
-        if self.dialect in {"carbonapi", "victoriametrics"}:
+        if self.dialect not in {"auto", "graphite"}:
             raise missing
         first, last = int(since.timestamp()), ceil(until.timestamp())
         asked = [("from", str(first)), ("until", str(last)), ("tags", " ".join(self._tags()))]

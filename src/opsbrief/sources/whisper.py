@@ -21,7 +21,7 @@ from opsbrief.graphite.folder import Folder, Found
 from opsbrief.graphite.plan import Ask, Want, globs, plan, wants
 from opsbrief.graphite.tally import Tally
 from opsbrief.graphite.target import host_of, tags_of
-from opsbrief.graphite.whisper import WhisperError, fetch, header
+from opsbrief.graphite.whisper import WhisperError, header, recover
 from opsbrief.model.evidence import Gap, Item, Origin, Series
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Span, Window, utc
@@ -61,7 +61,7 @@ class Whisper(Source):
         known = {text: [found.name for found in folder.find(text)] for text in globs(asked)}
         laid = plan(asked, known, self.max_series, self.name)
         yield from laid.gaps
-        reading = _Reading(self, folder, Tally(self.name, asked, laid, window))
+        reading = _Reading(self, folder, Tally(self.name, asked, laid, window, self.max_series))
         for span in window.spans():
             for ask in (ask for group in laid.groups for ask in group):
                 deadline.remaining()
@@ -123,7 +123,7 @@ class _Reading:
         try:
             head = header(fd)
             first, end = ceil(span.start.timestamp()), ceil(span.end.timestamp())
-            part = fetch(fd, head, first - 1, end - 1, self._now)
+            part = recover(fd, head, first - 1, end - 1, self._now)
         finally:
             os.close(fd)
         if part is None:
