@@ -105,7 +105,7 @@ class _Page:
                 if block.caption:
                     yield f'<p class="caption">{escape(block.caption)}{self._refs(block.refs)}</p>\n'
                 lines = "\n".join(escape(line) for line in block.lines)
-                yield f'<pre>{lines}</pre>\n'
+                yield f"<pre>{lines}</pre>\n"
 
     def _scorecard(self, lines: Sequence[Line]) -> Iterator[str]:
         """Yield the lines as a description list; lines under one label are its descriptions."""
