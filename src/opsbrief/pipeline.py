@@ -171,7 +171,7 @@ def _images(brief: "Brief") -> Iterator[tuple[Artifact, str]]:
 def _html(brief: "Brief", _images: Mapping[str, str]) -> str:
     from opsbrief.render import html, svg  # noqa: PLC0415 - see _render
 
-    drawings = {figure.name: svg.draw(figure.chart, figure.name) for figure in brief.figures()}
+    drawings = {figure.name: svg.draw(figure.chart, figure.name, figure.alt) for figure in brief.figures()}
     return html.render(brief, drawings, svg.CSS)
 
 

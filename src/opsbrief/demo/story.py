@@ -107,7 +107,7 @@ def _host(
     held = np.zeros(count)
     held[start:] = np.nan_to_num(found.connections[start:] - 44, nan=0.0).clip(0)
     root = f"collectd.{host}"
-    plain = {
+    plain: dict[str, Values] = {
         f"{root}.tcpconns-8080-local.tcp_connections-ESTABLISHED": np.round(found.connections),
         f"{root}.processes-java.ps_count.threads": np.where(
             down, np.nan, np.round(daily(times, 60, 90) + _rough(rng, count, 3) + held * 0.12)
