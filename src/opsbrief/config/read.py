@@ -162,7 +162,7 @@ class _Reader:
             return None
         try:
             return name, catalogue.load(name)
-        except (ImportError, OpsbriefError) as error:
+        except (ImportError, AttributeError, SyntaxError, OpsbriefError) as error:  # a plug-in may be anything
             self.check.wrong(value.mark, (*path, "type"), f"the type {name!r} cannot be loaded: {line(str(error))}")
             return None
 
