@@ -129,7 +129,7 @@ def _service(rng: np.random.Generator, times: npt.NDArray[np.int64], start: int)
     errors = rng.poisson(0.4, count).astype(np.float64)
     new = np.zeros(count)
     new[start:] = rng.poisson(0.9, count - start)
-    yield "stats.shop.requests", np.round(requests)
+    yield "stats.shop.requests", np.rint(requests)
     yield "stats.timers.shop.upper_95", latency
     yield "stats.shop.http_5xx", errors + new * 0.2
-    yield "stats.shop.orders", np.maximum(0, np.round(requests * 0.031 + _rough(rng, count, 2)))
+    yield "stats.shop.orders", np.maximum(0, np.rint(requests * 0.031 + _rough(rng, count, 2)))
