@@ -146,6 +146,8 @@ def read(fd: int, archive: Archive, start: int, until: int) -> Slice:
     if head < count:
         data += pread(fd, (count - head) * POINT.itemsize, archive.offset)
     points = np.frombuffer(data[: len(data) // POINT.itemsize * POINT.itemsize], POINT)
+    if want > count and len(points):  # longer than the ring: which of its rounds a slot belongs to, its time says
+        points = points[np.arange(want) % len(points)]
     values = np.full(want, np.nan)
     expected = first + step * np.arange(len(points), dtype=np.int64)
     values[: len(points)] = np.where(points["time"] == expected, points["value"], np.nan)
