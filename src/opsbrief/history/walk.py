@@ -36,53 +36,44 @@ class Found:
 def walk(repository: Repository, tip: str, start: int, end: int, *, first_parent: bool, deep: bool = False) -> Found:
     """Return the commits of ``tip`` in [start, end) (epoch seconds).
 
+    Two walks where there are merges: along the branch itself, then through what it merged. In one walk a commit
+    can come before the branch's own child of it (equal or wrong dates), and the branch would be lost there.
     Raises DeepError after DEEP commits newer than the end, unless ``deep`` says to go on.
     """
-    found = Found()
+    found = Found(ended=True)
+    before = inside = newer = 0
     merged = False
-    older = newer = 0
-    found.ended = True
-    for when, name, parents in _dated(repository, tip, "--first-parent", "--parents"):
-        found.oldest = when
+    for when, name, parents in _near(repository, tip, start, found, "--first-parent", "--parents"):
         merged = merged or parents > 1
-        if when < start:
-            older += 1
-            found.before = found.before or name
-            found.tip = found.tip or name
-            if older > SLOP:
-                found.ended = False
-                break
-        elif when < end:
-            older = 0
-            found.tip = found.tip or name
-            found.ids.append(name)
-        else:
-            older, newer = 0, newer + 1
+        if when >= end:
+            newer += 1
             if newer > DEEP and not deep:
                 raise DeepError
+            continue
+        if when > inside:
+            found.tip, inside = name, when
+        if when >= start:
+            found.ids.append(name)
+        elif when > before:
+            found.before, before = name, when
     found.chain = frozenset(found.ids)
     if merged and not first_parent:
-        found.ids = _inside(repository, tip, start, end)
-        found.chain &= frozenset(found.ids)
+        found.ids = [name for when, name, _ in _near(repository, tip, start, found) if start <= when < end]
         if found.tip != tip:
             found.unlanded = _unlanded(repository, [name for name in found.ids if name not in found.chain], found.tip)
     return found
 
 
-def _inside(repository: Repository, tip: str, start: int, end: int) -> list[str]:
-    """Return every commit behind ``tip`` that is dated in [start, end), through merges as well."""
-    ids = []
+def _near(repository: Repository, tip: str, start: int, found: Found, *options: str) -> Iterator[tuple[int, str, int]]:
+    """Yield what ``_dated`` does until too many commits in a row are older than ``start``."""
     older = 0
-    for when, name, _ in _dated(repository, tip):
-        if when < start:
-            older += 1
-            if older > SLOP:
-                break
-        else:
-            older = 0
-            if when < end:
-                ids.append(name)
-    return ids
+    for row in _dated(repository, tip, *options):
+        found.oldest = row[0]
+        yield row
+        older = older + 1 if row[0] < start else 0
+        if older > SLOP:
+            found.ended = False
+            return
 
 
 def _unlanded(repository: Repository, names: list[str], tip: str) -> frozenset[str]:
