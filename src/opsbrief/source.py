@@ -93,10 +93,10 @@ class Trust:
 class Web(Source):
     """A source behind HTTP: the options every such source has, and the client they make."""
 
-    url: str = field(metadata={"help": "base URL, with its path prefix if it has one"})
+    url: str = field(metadata={"help": "base URL, with its path prefix if it has one", "url": True})
     auth: Login = field(default_factory=Login, metadata={"help": "credentials, by reference"})
     tls: Trust = field(default_factory=Trust, metadata={"help": "CA file, client certificate"})
-    proxy: str = field(default="", metadata={"help": "proxy URL; the environment is not read"})
+    proxy: str = field(default="", metadata={"help": "proxy URL; the environment is not read", "url": True})
     headers: Mapping[str, str] = field(default_factory=dict, metadata={"help": "more request headers"})
 
     def client(self, deadline: Deadline, **options: int) -> "Client":

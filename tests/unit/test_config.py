@@ -165,6 +165,12 @@ def test_deploys_in_order_with_other_options(tmp_path: Path) -> None:
         ("sources: {a: {type: graphite}}", "sources.a: 'url' is missing (base URL"),
         ("sources: {'a b': {type: graphite}}", "'a b' is no name"),
         ("sources: [a]", "sources: must be a mapping of names, not a list"),
+        (
+            "sources: {g: {type: graphite, url: g.example}}",
+            "sources.g.url: is not an http(s) URL: 'g.example' (it looks",
+        ),
+        ("sources: {g: {type: graphite, url: 'ftp://g'}}", "is not an http(s) URL"),
+        ("sources: {g: {type: graphite, url: 'http://'}}", "is not an http(s) URL"),
         ("sources: {g: {type: graphite, url: https://u:p@h}}", "credentials in a URL end up in logs and briefs"),
         ("deploys: [x]", "opsbrief.yaml:1:11: deploys[0]: there is no source 'x' (known: none)"),
         ("deploys: x", "deploys: must be a list, not a text"),

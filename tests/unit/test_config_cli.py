@@ -90,9 +90,9 @@ def test_the_schema_is_one_and_the_examples_are_valid_by_it(capsys: pytest.Captu
         "sorces: {}",
         "sources: {g: {type: graphit}}",
         "sources: {g: {type: graphite}}",
-        "sources: {g: {type: graphite, url: x, ulr: y}}",
-        "sources: {g: {type: graphite, url: x, auth: {password: secret}}}",
-        "sources: {g: {type: graphite, url: x, auth: {password: {env: A, file: B}}}}",
+        "sources: {g: {type: graphite, url: 'http://x', ulr: y}}",
+        "sources: {g: {type: graphite, url: 'http://x', auth: {password: secret}}}",
+        "sources: {g: {type: graphite, url: 'http://x', auth: {password: {env: A, file: B}}}}",
         "sources: {g: {type: git, path: x, role: other}}",
         "services: {s: {metrics: [{name: x}]}}",
         "services: {s: {metrics: [{target: x, worse: sideways}]}}",
@@ -122,6 +122,12 @@ def test_sources_lists_every_type_with_its_options(capsys: pytest.CaptureFixture
         assert one["gives"]
         for option in one["options"]:
             assert option["help"], (one["type"], option["name"])
+
+
+def test_every_option_of_a_service_is_described_in_the_schema() -> None:
+    services = schema()["properties"]["services"]["additionalProperties"]["properties"]
+    for part in (services, services["metrics"]["items"]["properties"]):
+        assert all(option.get("description") for option in part.values())
 
 
 @pytest.mark.parametrize("kind", kinds())

@@ -6,6 +6,7 @@ What a field's metadata may say:
 ``key``       the name in the YAML where the field's own is a Python word (``from``)
 ``internal``  not an option
 ``path``      a text that is a path: ``~`` and paths relative to the file's folder are resolved
+``url``       a text that is an http(s) URL
 ``regex``     a text that is a regular expression
 ``duration``  a number of seconds that may be written ``20s`` or ``5m``
 ``single``    a list of which a single value may stand alone

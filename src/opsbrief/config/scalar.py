@@ -14,6 +14,7 @@ from opsbrief.text import line
 from opsbrief.timespec import duration
 
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#\s]*)@", re.ASCII)
+_URL = re.compile(r"https?://[^/?#\s@]+([/?#]\S*)?", re.IGNORECASE)
 _MEANT = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -25,6 +26,8 @@ def convert(hint: Any, node: Text, meta: Mapping[str, Any]) -> Any:  # noqa: ANN
         return _length(node)
     if hint is str and meta.get("path"):
         return _path(node)
+    if hint is str and meta.get("url"):
+        return _url(node)
     if hint is str and meta.get("regex"):
         return _pattern(node).pattern
     if found := _CONVERT.get(get_origin(hint) or hint):
@@ -104,6 +107,12 @@ def _positive(seconds: float, node: Text) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(f"must be longer than nothing, not {_quoted(node)}")
     return seconds
+
+
+def _url(node: Text) -> str:
+    if node.text and not _URL.fullmatch(node.text):
+        raise ValueError(f"is not an http(s) URL: {_quoted(node)}", "it looks like https://host:port/path")
+    return node.text
 
 
 def _path(node: Text) -> str:

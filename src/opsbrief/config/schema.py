@@ -139,6 +139,8 @@ def of(hint: Any, meta: Mapping[str, Any] = NOTHING) -> Schema:  # noqa: ANN401,
         return {"type": "object", "additionalProperties": of(args[1])}
     if hint is float and meta.get("duration"):
         return {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, dict(_SCALARS[timedelta])]}
+    if hint is str and meta.get("url"):
+        return {"type": "string", "pattern": "^([Hh][Tt][Tt][Pp][Ss]?://[^/?#\\s@]+|$)"}
     if hint is str and meta.get("regex"):
         return dict(_SCALARS[re.Pattern])
     if (origin or hint) in _SCALARS:

@@ -8,36 +8,42 @@ from typing import Literal
 class Metric:
     """A group of series to look at, in one direction of "worse"."""
 
-    target: str  # Graphite expression or pattern; {host} stands for each host of the service
-    name: str = ""  # how a person calls it; default: the target
-    worse: Literal["up", "down", "either"] = "either"
-    unit: str = ""
-    limit: float | None = None  # drawn as a line; the time until it is reached is estimated
-    key: bool = False  # drawn first
-    impact: bool = False  # tells whether users feel it
-    rank: bool = False  # the wide net: ranked and shown only when changed
-    source: str = ""  # ask only this source; default: every source of series
+    target: str = field(metadata={"help": "Graphite expression or pattern; {host} stands for each host of the service"})
+    name: str = field(default="", metadata={"help": "how a person calls it; default: the target"})
+    worse: Literal["up", "down", "either"] = field(default="either", metadata={"help": "which direction is bad"})
+    unit: str = field(default="", metadata={"help": "unit of its values: ms, conn, B"})
+    limit: float | None = field(
+        default=None, metadata={"help": "drawn as a line; the time until it is reached is estimated"}
+    )
+    key: bool = field(default=False, metadata={"help": "drawn first"})
+    impact: bool = field(default=False, metadata={"help": "tells whether users feel it"})
+    rank: bool = field(default=False, metadata={"help": "the wide net: ranked and shown only when changed"})
+    source: str = field(default="", metadata={"help": "ask only this source; default: every source of series"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logs:
     """Which log lines belong to the service and in which fields their parts are."""
 
-    query: str = ""  # query string of the source; empty = all lines
-    message: str = ""  # field names; empty = found by probing
-    level: str = ""
-    host: str = ""
-    ignore: tuple[str, ...] = ()  # regular expressions of lines that do not count
-    source: str = ""  # ask only this source; default: every source of logs
+    query: str = field(default="", metadata={"help": "query string of the source; default: all lines"})
+    message: str = field(default="", metadata={"help": "field of the message; default: found by probing"})
+    level: str = field(default="", metadata={"help": "field of the level; default: found by probing"})
+    host: str = field(default="", metadata={"help": "field of the host; default: found by probing"})
+    ignore: tuple[str, ...] = field(
+        default=(), metadata={"help": "regular expressions of lines that do not count", "regex": True}
+    )
+    source: str = field(default="", metadata={"help": "ask only this source; default: every source of logs"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Infrastructure:
     """What "the infrastructure" means for the service."""
 
-    freeze: str = ""  # "fri-sun": no changes agreed on these days
-    paths: tuple[str, ...] = ()  # only these paths of infrastructure repositories matter
-    nodes: str = ""
+    freeze: str = field(default="", metadata={"help": "days on which no changes are agreed: fri-sun"})
+    paths: tuple[str, ...] = field(
+        default=(), metadata={"help": "only these paths of infrastructure repositories matter"}
+    )
+    nodes: str = field(default="", metadata={"help": "which nodes of Puppet are the service's"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,8 @@ class DeployLines(Source):
         default="auto", metadata={"help": "of the lines: auto, tsv (time, id, text), json, capistrano, regex"}
     )
     pattern: str = field(
-        default="", metadata={"help": "for regex: named groups time, ref, and perhaps note, status, kind"}
+        default="",
+        metadata={"help": "for regex: named groups time, ref, and perhaps note, status, kind", "regex": True},
     )
     fields: dict[str, str] = field(
         default_factory=dict, metadata={"help": f"for json: names of the fields for {', '.join(FIELDS)}"}

@@ -56,7 +56,7 @@ class Elasticsearch(Web):
     )
     deploy_regex: str = field(
         default=r"(?P<ref>v?\d+(?:\.\d+)+[\w.+-]*)",
-        metadata={"help": "regular expression with the named group ref, searched in such a line"},
+        metadata={"help": "regular expression with the named group ref, searched in such a line", "regex": True},
     )
 
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:

@@ -50,7 +50,11 @@ class Graphite(Web):
         default=(), metadata={"help": "tags that an event carries, all of them, when it marks a deploy"}
     )
     deploy_ref: str = field(
-        default="", metadata={"help": "regular expression that finds the version in an event; group 'ref' or the first"}
+        default="",
+        metadata={
+            "help": "regular expression that finds the version in an event; group 'ref' or the first",
+            "regex": True,
+        },
     )
 
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:

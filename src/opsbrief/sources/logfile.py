@@ -45,14 +45,23 @@ class LogFile(Source):
         default="auto", metadata={"help": "how lines are built; auto looks at each file"}
     )
     pattern: str = field(
-        default="", metadata={"help": "regex of a line with the groups time, and if it has them level, message, host"}
+        default="",
+        metadata={
+            "help": "regex of a line with the groups time, and if it has them level, message, host",
+            "regex": True,
+        },
     )
     time_format: str = field(default="", metadata={"help": "strptime format of the pattern's time; default: found out"})
     zone: str = field(default="", metadata={"help": "time zone of stamps without an offset; default: the window's"})
     host: str = field(default="", metadata={"help": r"host of all lines, or a regex on the path: ([a-z0-9]+)\.log"})
     time_field: str = field(default="", metadata={"help": "JSON field of the time; default: the usual names"})
     deploy_regex: str = field(
-        default="", metadata={"help": "a line that matches is a deploy; the group ref is its version"}
+        default="",
+        metadata={
+            "help": "a line that matches is a deploy; the group ref is its version",
+            "regex": True,
+            "deploys": True,
+        },
     )
     limit: int = field(default=5000, metadata={"help": "lines kept of each stretch of time; all are counted"})
 
