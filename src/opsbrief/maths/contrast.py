@@ -20,10 +20,13 @@ MIN_AFTER = 3  # datapoints after it
 _RATIO = 2.4  # a shift must exceed the 95 % placebo window of the same length by this factor
 _DELTA = 0.55  # and its ranks must separate this far (Cliff's delta)
 _LATE = 0.65  # a change that only the later half shows weighs less: it did not begin at the instant
+_SHORT = 8  # points after the instant up to which there are too few for windows
+_WIDTH = 0.5  # part of the 10-90 % range that a shift of so few must exceed
+_APART = 0.75  # and the ranks must separate this far
 _SUDDEN = 3.0  # the same ratio for a short burst that starts at the instant
 _SPARSE = 5.0  # standard errors between two shares of not-usual values
 _SHARE = 0.25  # and the least difference of the shares
-_SPREAD = 0.75  # natural logarithm of the ratio of spreads that counts as noisier
+_SPREAD = 0.9  # natural logarithm of the ratio of spreads that counts as noisier
 _JITTER = 0.5  # the same for point-to-point differences
 _FLOOR = 0.01  # part of the level below which no shift is of interest
 
@@ -122,7 +125,7 @@ def contrast(values: Array, split: int, level: float | None = None) -> Contrast:
     centre = float(np.median(before))
     floor = _FLOOR * abs(centre if level is None else level) + 1e-12
     found = [
-        _level(before, after, centre, floor),
+        (_level if len(after) > _SHORT else _brief)(before, after, centre, floor),
         _burst(before, after, centre, floor),
         _sparse(before, after, centre),
         _spread(before, after, centre, floor),
@@ -172,6 +175,16 @@ def _level(before: Array, after: Array, centre: float, floor: float) -> Contrast
             best = Contrast("level", strength, delta, centre, now, shift, noise, len(before), len(after))
     assert best is not None  # noqa: S101 - parts is never empty
     return best
+
+
+def _brief(before: Array, after: Array, centre: float, floor: float) -> Contrast:
+    """Test the level of a few points only, with a yardstick that earlier incidents in before cannot stretch."""
+    shift = float(np.median(after)) - centre
+    delta = cliff(before, after)
+    ratio = abs(shift) / max(_WIDTH * _range(before), floor)
+    strength = min(ratio, (abs(delta) / _APART) ** 2)
+    noise = spread(before)
+    return Contrast("level", strength, delta, centre, centre + shift, shift, noise, len(before), len(after))
 
 
 def _burst(before: Array, after: Array, centre: float, floor: float) -> Contrast:
