@@ -113,6 +113,12 @@ def test_nothing_answered_is_a_brief_of_gaps() -> None:
     assert len(lines(brief, "Missing")) == len(evidence.outcomes)
     assert "0 of 6 sources answered" in lines(brief, "Coverage")[0]
     assert not [line for line in lines(brief, "Other changes") if "none" in line]
+    unclear = "\n".join(lines(brief, "Cannot tell"))
+    for asked in ("infrastructure", "connections", "logs"):
+        assert asked in unclear
+    assert not lines(brief, "Unchanged")
+    [figure] = brief.figures()
+    assert figure.chart.empty
 
 
 def test_no_source_at_all() -> None:

@@ -7,7 +7,6 @@ import numpy as np
 from opsbrief import chart, phrase, text
 from opsbrief.compose import words
 from opsbrief.compose.case import NEAR, Case, real, refs
-from opsbrief.errors import GapKind
 from opsbrief.model.brief import Figure
 from opsbrief.model.chart import MarkKind, Moment
 from opsbrief.model.evidence import Change, Event, Series
@@ -20,9 +19,12 @@ MARKS = 200  # restarts and alarms that are marked at most
 
 
 def key(case: Case) -> Figure | None:
-    """Return the one graph of the first page: the metric that changed, else the configured key metric."""
+    """Return the one graph of the first page: the metric that changed, else the configured key metric.
+
+    A metric without a datapoint is drawn as an empty graph that says so.
+    """
     shift = case.lead or next((f for f in case.shifts if f.facts.get("key")), next(iter(case.shifts), None))
-    return _figure(case, shift, "key", 960, 340, sparks=SPARKS) if shift and _series(case, shift) else None
+    return _figure(case, shift, "key", 960, 340, sparks=SPARKS) if shift else None
 
 
 def rest(case: Case, drawn: Figure | None) -> tuple[tuple[Figure, ...], int]:
@@ -126,13 +128,3 @@ def _text(case: Case, series: Sequence[Series], shift: Finding, most: int) -> It
         note = f"↑ {case.clock.time(case.window.start, seconds=False)} {case.anchor}"
         rest = f", and {phrase.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
         yield f"{' ' * (room + 2 + at)}{note}{rest}"
-
-
-def why_empty(case: Case) -> str:
-    """Return why there is no graph, when series were asked for."""
-    asked = [metric for metric in case.scope.metrics if not metric.rank]
-    if not asked:
-        return ""
-    lost = words.unique(gap.source for gap in case.evidence.gaps if gap.kind is not GapKind.SKIPPED)
-    where = f" (see what is missing in {words.listing(lost)})" if lost else ""
-    return f"no graph: not one of {phrase.count(len(asked), 'configured metric')} has data{where}"

@@ -49,39 +49,72 @@ def lead(case: Case) -> tuple[str, Tone]:
 
 def verdicts(case: Case) -> Iterator[Line]:
     """Say what changed, what is ruled out, whether users feel it, what cannot be told, how sure that is."""
-    felt = [f for f in case.shifts if f.facts.get("impact") and not f.facts.get("key")]
-    moved = [f for f in case.shifts if f.verdict is Verdict.CHANGED and f not in felt]
-    for number, shift in enumerate(moved[:CHANGED]):
-        line = _line("Changed", shift)
-        yield replace(line, detail="") if number else line
-    if len(moved) > CHANGED:
-        names = words.listing([text.line(f.subject, 40) for f in moved[CHANGED:]], 4)
-        more = phrase.count(len(moved) - CHANGED, "more metric")
-        yield Line(label="Changed", text=f"and {more}: {names}", tone="muted")
-    if case.shifts and not moved:
-        still = sum(f.verdict is Verdict.UNCHANGED for f in case.shifts)
-        watched = phrase.count(len(case.shifts), "watched metric")
-        yield Line(label="Unchanged", text=f"{still} of {watched}", tone="good")
-    for alibi in case.all("alibi"):
-        yield _line(str(alibi.verdict).capitalize(), alibi)
+    yield from _changed(case)
+    alibis = case.all("alibi")
+    yield from (_line(str(f.verdict).capitalize(), f) for f in alibis if f.verdict is not Verdict.CANNOT_TELL)
     yield from _users(case)
-    unclear = [f for f in case.shifts if f.verdict is Verdict.CANNOT_TELL and f not in felt]
-    for finding in [*unclear[:2], *(f for f in case.all("log-summary") if f.verdict is Verdict.CANNOT_TELL)]:
-        yield _line("Cannot tell", finding)
+    yield from (_line("Cannot tell", f) for f in alibis if f.verdict is Verdict.CANNOT_TELL)
+    yield from _unclear(case)
     for shift in [f for f in case.shifts if f.verdict is Verdict.BEGAN_BEFORE and not f.facts.get("rank")][:2]:
         yield replace(_line("Began before", shift), detail="")
     for placebo in case.all("placebo")[:1]:
         yield Line(label="How sure", text=text.line(placebo.headline), refs=refs(placebo))
 
 
+def _felt(shift: Finding) -> bool:
+    """Return whether a metric is one for the line about users only."""
+    return bool(shift.facts.get("impact")) and not shift.facts.get("key")
+
+
+def _changed(case: Case) -> Iterator[Line]:
+    """Name the configured metrics that changed; the wide net is only counted, unless it alone caught something."""
+    moved = [f for f in case.shifts if f.verdict is Verdict.CHANGED and not _felt(f)]
+    told = [f for f in moved if not f.facts.get("rank")][:CHANGED] or moved[:1]
+    for number, shift in enumerate(told):
+        line = _line("Changed", shift)
+        yield replace(line, detail="") if number else line
+    if rest := [f for f in moved if f not in told]:
+        more = phrase.count(len(rest), "more metric")
+        names = words.listing([text.middle(text.line(f.subject), 40) for f in rest], 4)
+        yield Line(label="Changed", text=f"and {more}: {names}", refs=tuple(r for f in rest[:3] for r in refs(f)))
+    still = sum(f.verdict is Verdict.UNCHANGED for f in case.shifts)
+    if still and not moved:
+        watched = phrase.count(len(case.shifts), "watched metric")
+        yield Line(label="Unchanged", text=f"{still} of {watched}", tone="good")
+
+
+def _unclear(case: Case) -> Iterator[Line]:
+    """Say what cannot be told of metrics and logs: many metrics in one line."""
+    unclear = [f for f in case.shifts if f.verdict is Verdict.CANNOT_TELL and not _felt(f)]
+    if len(unclear) > 1:
+        watched = phrase.count(len(case.shifts), "watched metric")
+        names = words.listing([text.line(f.subject, 40) for f in unclear], 4)
+        ids = tuple(ref for f in unclear[:3] for ref in refs(f))
+        said_ = f"{len(unclear)} of {watched} without enough data: {names}"
+        yield Line(label="Cannot tell", text=said_, refs=ids, tone="unknown")
+    else:
+        yield from (_line("Cannot tell", shift) for shift in unclear)
+    for finding in case.all("log-summary"):
+        if finding.verdict is Verdict.CANNOT_TELL:
+            yield _line("Cannot tell", finding)
+    if case.scope.logs and not case.all("log-summary"):
+        yield Line(label="Cannot tell", text="what is new in the logs: no line was read", tone="unknown")
+
+
 def _users(case: Case) -> Iterator[Line]:
-    """Say whether users feel it, by each metric that was configured to tell."""
-    felt = {Verdict.UNCHANGED: "not visibly affected", Verdict.CHANGED: "affected"}
-    told = case.all("impact") or [f for f in case.shifts if f.facts.get("impact")]
-    for number, finding in enumerate(told[:2]):
+    """Say whether users feel it, by the metrics that were configured to tell: those that say yes, else all together."""
+    told = list(case.all("impact")) or [f for f in case.shifts if f.facts.get("impact")]
+    bad = [f for f in told if f.verdict is Verdict.CHANGED and not better(f)]
+    calm = [f for f in told if f.verdict is Verdict.UNCHANGED or better(f)]
+    for finding in bad[:CHANGED]:
         line = _line("Users", finding)
-        opening = "" if number or better(finding) else felt.get(finding.verdict, "")
-        yield replace(line, text=f"{opening} ({line.text})" if opening else line.text, detail="")
+        yield replace(line, text=f"affected ({line.text})", detail="")
+    if calm and not bad:
+        said_ = "; ".join(text.line(f.headline) for f in calm[:CHANGED])
+        ids = tuple(ref for f in calm[:CHANGED] for ref in refs(f))
+        yield Line(label="Users", text=f"not visibly affected ({said_})", refs=ids, tone="good")
+    for finding in [f for f in told if f not in bad and f not in calm][:1]:
+        yield replace(_line("Users", finding), detail="")
 
 
 def _line(label: str, finding: Finding) -> Line:

@@ -115,7 +115,7 @@ class _Page:
             if line.label != above:
                 yield f"{'' if above is None else '</div>'}<div>\n<dt>{escape(line.label)}</dt>\n"
                 above = line.label
-            detail = f' <span class="detail">{escape(line.detail)}</span>' if line.detail else ""
+            detail = f' <span class="detail">– {escape(line.detail)}</span>' if line.detail else ""
             yield f'<dd class="{line.tone}">{escape(line.text)}{detail}{self._refs(line.refs)}</dd>\n'
         yield "</div></dl>\n"
 

@@ -30,14 +30,13 @@ dd { grid-column: 2; margin: 0; }
 dd + dd { margin-top: .28rem; }
 dd.bad, dd.good, dd.unknown { position: relative; padding-left: 1.05rem; }
 dd.bad::before, dd.good::before, dd.unknown::before {
-  content: ""; position: absolute; left: 0; top: .48em; width: .58rem; height: .58rem; border-radius: 50%;
+  content: ""; position: absolute; left: 0; top: .45em; width: .58rem; height: .58rem; border-radius: 50%;
   background: currentColor;
 }
 dd.bad::before { color: var(--bad); border-radius: 2px; }
 dd.good::before { color: var(--good); }
 dd.unknown::before { color: var(--unknown); background: none; border: 2px solid; }
 .detail, .muted, .caption, figcaption, caption, footer { color: var(--soft); }
-.detail::before { content: "– "; }
 .ref { color: var(--soft); font-size: .72rem; white-space: nowrap; }
 .ref a { color: inherit; text-decoration: none; }
 .ref a:hover, .ref a:focus { color: var(--link); text-decoration: underline; }
@@ -78,6 +77,14 @@ footer { margin-top: 2rem; font-size: .82rem; }
   h1 { font-size: 1.3rem; }
   dl > div, .timeline li { display: block; }
   dt { line-height: 1.7; }
+  figure { overflow-x: auto; }
+  section > figure > svg { min-width: 38rem; }
+  td code { display: inline-block; min-width: 13rem; }
+  #s-logs thead { display: none; }
+  #s-logs tr { display: flex; flex-wrap: wrap; gap: 0 .9rem; padding: .35rem 0; border-bottom: 1px solid var(--rule); }
+  #s-logs td { padding: 0; border: 0; }
+  #s-logs td:has(code) { flex-basis: 100%; }
+  #s-logs tbody, #s-logs table { display: block; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
