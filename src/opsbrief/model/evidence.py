@@ -1,5 +1,6 @@
 """What the sources said, each item with its origin. Missing is None or NaN, never 0."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -80,7 +81,8 @@ class LogSample:
 
     A span of the window gives several samples: for the incident, for the time before it, and
     one per weekly baseline; ``span`` says which ("incident", "before", "last-week", ...).
-    When ``len(records) < total`` the records are spread evenly over the stretch.
+    When ``len(records) < total`` the records are spread evenly over the stretch; rare levels may be
+    drawn more densely than the rest, see ``weights``.
     """
 
     query: str
@@ -93,6 +95,17 @@ class LogSample:
     histogram: Histogram | None = None
     origin: Origin
     id: str = ""
+
+    def weights(self) -> dict[str, float]:
+        """Return, for each level among the records, how many true lines one such record stands for (at least 1).
+
+        Within one level every line had the same chance to be drawn, so the histogram tells; where it does
+        not know the level as the records do, all lines share one weight.
+        """
+        drawn = Counter(record.severity_text for record in self.records)
+        true = {level: sum(row) for level, row in self.histogram.counts.items()} if self.histogram else {}
+        even = max(1.0, self.total / len(self.records)) if self.records else 1.0
+        return {level: true[level] / n if true.get(level, 0) >= n else even for level, n in drawn.items()}
 
 
 @dataclass(frozen=True, slots=True)

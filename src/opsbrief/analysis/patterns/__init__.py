@@ -67,7 +67,8 @@ def _judge(pattern: Pattern, found: dict[str, Side], window: Window) -> News | N
         sure = all(_would_show(after, side) for name, side in found.items() if name != "incident")
         score = 1.2 * weight * math.log2(1 + after * incident.minutes) * (1.0 if sure else 0.7)
         return replace(one, verdict=Verdict.NEW, score=round(score, 4), sure=sure)
-    share = max(incident.total / incident.records, 1.0) if incident.records else 1.0
+    even = max(incident.total / incident.records, 1.0) if incident.records else 1.0
+    share = after * incident.minutes / seen if seen else even  # true lines that one line of the sample stands for
     expected = usual * incident.minutes / share
     gained = 2 * (math.sqrt(seen + 0.375) - math.sqrt(expected + 1.375))
     if after >= _LOUDER * usual and gained >= _SURE:

@@ -102,12 +102,12 @@ def tally(found: dict[str, Side]) -> list[Pattern]:
     texts = {**settle((baseline | fresh) - news), **settle(news)}
     patterns: dict[tuple[str, bool], Pattern] = {}
     for name, sample, keys in keyed:
-        share = sample.total / len(sample.records) if sample.records else 0.0
-        each = max(share, 1.0) / max(found[name].minutes, 1e-9)
+        minutes = max(found[name].minutes, 1e-9)
+        each = {level: weight / minutes for level, weight in sample.weights().items()}
         for key, record in zip(keys, sample.records, strict=True):
             place = texts[key], key in news
             pattern = patterns.get(place) or patterns.setdefault(place, Pattern(text=place[0], new=place[1]))
-            _count(pattern, name, record, each)
+            _count(pattern, name, record, each[record.severity_text])
             pattern.basis[sample.id] = None
     return sorted(patterns.values(), key=lambda pattern: pattern.text)
 
