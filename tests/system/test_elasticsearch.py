@@ -164,6 +164,8 @@ def test_a_sample_is_bounded_even_and_the_same_every_time(
     errors = sum(record.severity_text == "ERROR" for record in first.records)
     assert errors == sum(first.histogram.counts["ERROR"])
     assert f"all {errors:,} FATAL/ERROR" in first.origin.query
+    weights = first.weights()
+    assert sum(weights[record.severity_text] for record in first.records) == pytest.approx(first.total)
     tenths = Counter(int((record.timestamp - START).total_seconds() // 360) for record in first.records)
     assert sorted(tenths) == list(range(10))
     assert min(tenths.values()) > 50

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # importing the transport costs more than the whole of --help
 
 _KEEP = "1m"  # how long the cluster keeps a context that nobody closes: the process was killed
 _FIRST = 500  # hits of a first page; the next ones follow from its size
-_AIM = 4 << 20  # bytes of a page: bounds memory whatever the length of the lines
+_AIM = 2 << 20  # bytes of a page: bounds memory whatever the length of the lines
 
 
 @dataclass(frozen=True, slots=True)
