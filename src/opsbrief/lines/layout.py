@@ -17,6 +17,7 @@ from opsbrief.text import LINE_CAP, clean, decode, line
 _REACH = 140  # bytes behind the stamp in which a level is looked for
 _FRACTION = re.compile(rb"[.,]?(\d{1,9})")
 _LEAD = re.compile(r"\A[\s\]|:,-]*(?:\[?(?:[A-Za-z]+:)?([A-Za-z]+)\]?(?:\s*[|:-])?\s+)?")
+_SEPARATORS = re.compile(r"\A[\s\]]*(?:[-|:] )?")
 _RFC3164 = re.compile(r"\A\s*([\w.:-]+) ([\w./@-]+)(?:\[(\d+)\])?:\s?")
 _RSYSLOG = re.compile(r"\A\s([\w.-]+) ([\w./@-]+)\[(\d+)\]:\s?")
 _RFC5424 = re.compile(r'\A\s(\S+) (\S+) (\S+) \S+ (?:-|(?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+)\s?')
@@ -118,7 +119,7 @@ def _lead(text: str, name: str) -> str:
     found = _LEAD.match(text)
     if found and found[1] and name and level.normal(found[1]) == name:
         return text[found.end() :]
-    return text.lstrip(" ]\t")
+    return _SEPARATORS.sub("", text)
 
 
 def body(text: str, cut: int) -> str:

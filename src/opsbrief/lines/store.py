@@ -9,9 +9,9 @@ import gzip
 import lzma
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +24,7 @@ SLACK = 120  # seconds by which lines may be out of order (threads, buffers) wit
 _BLOCK = 1 << 18
 _PEEK = 1 << 16  # bytes at a file's beginning and end by which it is known
 _RECORD = 16 << 20  # a record longer than this is taken in parts
-_WHOLE = 4 << 20  # a smaller file is read rather than searched
+_SMALL = 1 << 20  # a smaller file is read rather than searched
 _PROBES = 24  # places that must be in order of time before a file is searched rather than read
 
 
@@ -38,17 +38,62 @@ PACKED = frozenset(_OPENERS)
 DAMAGE = (OSError, EOFError, lzma.LZMAError, ValueError)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """The first and last lines of a file, each block beginning with a line break or inside a line."""
+
+    beginning: bytes
+    ending: bytes  # empty when compressed
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """A log file and what is known of it."""
 
     path: Path
     host: str
     layout: Layout
-    first: int  # epoch second of its first record
     size: int  # bytes on disk
     modified: float
-    last: int | None = None  # of its last record; None when that takes reading it whole
+    marks: tuple[tuple[int, int], ...]  # (offset, epoch second of the first record behind it), in order of offsets
+    last: int | None  # of its last record; None when that takes reading it whole
+
+    @classmethod
+    def survey(cls, path: Path, host: str, layout: Layout, known: Peek) -> "Store | None":
+        """Look where in the file which time is; None when there is no record at its beginning."""
+        start = next(iter(times(layout, known.beginning)), None)
+        if start is None:
+            return None
+        store = cls(path, host, layout, known.size, known.modified, ((0, start),), None)
+        if store.compressed:
+            return store
+        marks = [(0, start)]
+        if known.size > _SMALL:
+            with opened(path) as file:
+                for index in range(1, _PROBES):
+                    offset = known.size * index // _PROBES
+                    if (second := store._probe(file, offset)) is not None:
+                        marks.append((offset, second))
+        ends = times(layout, known.ending)
+        return replace(store, marks=tuple(marks), last=max(ends) if ends else None)
+
+    @property
+    def first(self) -> int:
+        """Epoch second of its oldest record that was seen."""
+        return min(second for _, second in self.marks)
+
+    @property
+    def newest(self) -> int:
+        """Epoch second of its newest record that was seen."""
+        return max(self.last or 0, *(second for _, second in self.marks), 0)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether what was seen of it is in order of time, so that it can be searched."""
+        seconds = [second for _, second in self.marks] + ([] if self.last is None else [self.last])
+        return all(later >= earlier - SLACK for earlier, later in pairwise(seconds))
 
     @property
     def compressed(self) -> bool:
@@ -77,16 +122,17 @@ class Store:
     def _stretch(self, file: IO[bytes], tallies: Sequence[Tally], deadline: Deadline) -> bool:
         """Count the records from the earliest start to the latest end; False when the time ran out."""
         start, end = min(tally.start for tally in tallies), max(tally.end for tally in tallies)
-        if self.first >= end + SLACK or (self.last is not None and self.last < start - SLACK):
+        ordered = self.ordered
+        if ordered and (self.first >= end + SLACK or (self.last is not None and self.last < start - SLACK)):
             return True
         # A file cannot hold what was written after it was; where its clock and ours disagree that proves nothing.
-        if self.first <= self.modified < start - 86400:
+        if self.newest <= self.modified < start - 86400:
             return True
-        begin = 0 if self.compressed else self._seek(file, start - SLACK)
+        begin = self._seek(file, start - SLACK) if ordered and not self.compressed else 0
         for block, heads in self._blocks(file, begin, deadline):
             self._count(block, heads, tallies)
             seconds = [self._second(*head[2:]) for head in (heads[0], heads[-1])]
-            if all(second is not None and second >= end + SLACK for second in seconds):
+            if ordered and all(second is not None and second >= end + SLACK for second in seconds):
                 return True
             if deadline.left < deadline.seconds * 0.05:
                 return False
@@ -153,20 +199,13 @@ class Store:
                     tally.keep(Kept(raw, second, level, more, self.layout, self.host, self.path.name))
 
     def _seek(self, file: IO[bytes], start: int) -> int:
-        """Return an offset before which no record is younger than ``start``; 0 when the file is not in order."""
-        if self.size < _WHOLE or self.first >= start:
-            return 0
-        offsets = [self.size * index // _PROBES for index in range(_PROBES)]
-        times = [self._probe(file, offset) for offset in offsets]
-        known = [(offset, time) for offset, time in zip(offsets, times, strict=True) if time is not None]
-        if any(later < earlier - SLACK for (_, earlier), (_, later) in pairwise(known)):
-            return 0
-        low = max((offset for offset, time in known if time < start), default=0)
-        high = min((offset for offset, time in known if time >= start), default=self.size)
+        """Return an offset before which no record is as young as ``start``."""
+        low = max((offset for offset, second in self.marks if second < start), default=0)
+        high = min((offset for offset, second in self.marks if second >= start), default=self.size)
         while high - low > _BLOCK:
             middle = (low + high) // 2
-            time = self._probe(file, middle)
-            if time is not None and time < start:
+            second = self._probe(file, middle)
+            if second is not None and second < start:
                 low = middle
             else:
                 high = middle
@@ -176,12 +215,11 @@ class Store:
         """Return the time of the first record behind ``offset``; None when none begins within a megabyte."""
         file.seek(offset)
         data = b"" if offset else b"\n"
-        for size in (_PEEK, 1 << 20):
+        for size in (1 << 12, _PEEK, 1 << 20):
             data += file.read(size)
             whole = data.rfind(b"\n")
-            for head in self.layout.heads(data[:whole]) if whole > 0 else ():
-                if (second := self._second(*head[2:])) is not None:
-                    return second
+            if whole > 0 and (found := times(self.layout, data[:whole])):
+                return found[0]
         return None
 
 
@@ -200,24 +238,25 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
                 yield unpacked
 
 
-def peek(path: Path) -> tuple[bytes, bytes, os.stat_result]:
-    """Return the beginning of a file, its end (empty when compressed), and its status. Raises one of DAMAGE."""
+def peek(path: Path) -> Peek:
+    """Return the beginning and end of a file. Raises one of DAMAGE."""
     with opened(path) as file:
         status = path.stat()
         beginning = file.read(_PEEK)
-        if path.suffix in _OPENERS:
-            return beginning, b"", status
-        file.seek(max(0, status.st_size - _PEEK))
-        return beginning, file.read(_PEEK), status
+        whole = beginning.rfind(b"\n")
+        ending = b""
+        if path.suffix not in _OPENERS:
+            file.seek(max(0, status.st_size - _PEEK))
+            ending = file.read(_PEEK) if status.st_size > _PEEK else b"\n" + beginning
+        return Peek(b"\n" + (beginning[:whole] if whole > 0 else beginning), ending, status.st_size, status.st_mtime)
 
 
-def times(layout: Layout, blocks: Iterable[bytes]) -> list[int]:
-    """Return the readable times of the records that begin in these blocks."""
+def times(layout: Layout, block: bytes) -> list[int]:
+    """Return the readable times of the records that begin in a block."""
     found = []
-    for block in blocks:
-        for head in layout.heads(block):
-            try:
-                found.append(layout.epoch(*head[2:]))
-            except (ValueError, OverflowError):
-                continue
+    for _, _, text, rest in layout.heads(block):
+        try:
+            found.append(layout.epoch(text, rest))
+        except (ValueError, OverflowError):
+            continue
     return found

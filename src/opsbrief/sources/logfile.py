@@ -148,24 +148,18 @@ class LogFile(Source):
         return sorted(stores, key=lambda one: one.first), gaps
 
     def _look(self, path: Path, entry: Logs, zone: tzinfo, around: datetime) -> Store | Gap:
-        beginning, ending, status = store.peek(path)
-        clock = stamp.Clock(zone, around, utc(status.st_mtime))
-        if not beginning.strip():
+        known = store.peek(path)
+        if not known.beginning.strip():
             return self._gap(line(str(path)), GapKind.UNAVAILABLE, "the file is empty")
-        head = b"\n" + (beginning[: beginning.rfind(b"\n")] if b"\n" in beginning else beginning)
-        layout = self._layout(head, entry, clock)
-        found = store.times(layout, (head,)) if layout else []
-        if not layout or not found:
-            first = line(next(filter(bytes.strip, head.split(b"\n")), b""), 120)
-            return self._gap(
-                line(str(path)),
-                GapKind.BAD_ANSWER,
-                f"no line begins with a time that is understood; the first one is: {first}",
-                "set pattern (and time_format) for this source",
-            )
-        seconds = store.times(layout, (ending,))
-        return Store(
-            path, self._host(path), layout, found[0], status.st_size, status.st_mtime, max(seconds, default=None)
+        layout = self._layout(known.beginning, entry, stamp.Clock(zone, around, utc(known.modified)))
+        if layout and (found := Store.survey(path, self._host(path), layout, known)):
+            return found
+        first = line(next(filter(bytes.strip, known.beginning.split(b"\n"))), 120)
+        return self._gap(
+            line(str(path)),
+            GapKind.BAD_ANSWER,
+            f"no line begins with a time that is understood; the first one is: {first}",
+            "set pattern (and time_format) for this source",
         )
 
     def _layout(self, sample: bytes, entry: Logs, clock: stamp.Clock) -> Layout | None:
@@ -224,10 +218,9 @@ class LogFile(Source):
             return
         oldest = utc(min(one.first for one in stores))
         if not tally.seen:
-            youngest = [one.last for one in stores if one.last is not None]
             detail = f"the oldest line is of {_shown(oldest)}"
-            if youngest:
-                detail += f", the newest of {_shown(utc(max(youngest)))}"
+            if all(one.last is not None for one in stores):
+                detail += f", the newest of {_shown(utc(max(one.newest for one in stores)))}"
             yield self._gap(
                 f"all lines of {span.label}", GapKind.UNAVAILABLE, f"the files have no line of these hours: {detail}",
                 self._rotated(), span.label,
@@ -335,7 +328,9 @@ def _zone(name: str) -> tzinfo:
 def _twins(packed: Path, plain: Path) -> bool:
     """Return whether a compressed file begins with the same bytes as its plain neighbour."""
     try:
-        return packed.suffix in store.PACKED and store.peek(packed)[0][:4096] == store.peek(plain)[0][:4096]
+        return (
+            packed.suffix in store.PACKED and store.peek(packed).beginning[:4096] == store.peek(plain).beginning[:4096]
+        )
     except store.DAMAGE:
         return False
 
