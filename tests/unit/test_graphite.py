@@ -51,6 +51,7 @@ def test_a_target_is_read(text: str, paths: tuple[str, ...], functions: tuple[st
         ("a.{b,c", "brace is not closed"),
         ("a.b}", "was not opened"),
         ("a.[b.c", "bracket is not closed"),
+        ("a.[z-a]", "cannot be used"),
         (" a.b", "white space"),
         ("a.b ", "white space"),
         ("a b", "not expected"),
@@ -203,6 +204,12 @@ def test_a_large_glob_is_asked_by_name_and_small_ones_together() -> None:
     groups = plan.plan(asked, known, 2000, "g").groups
     assert [len(group) for group in groups] == [100, 100, 100, 100, 52]
     assert [ask.target for ask in groups[-1][-2:]] == ["s1.*", "s2.*"]
+
+
+def test_a_net_stays_one_glob_although_a_few_of_its_series_are_asked_for_anyway() -> None:
+    asked = wanted(Metric(target="a.1"), Metric(target="a.*", rank=True))
+    laid = plan.plan(asked, {"a.*": [f"a.{n}" for n in range(20)]}, 2000, "g")
+    assert [ask.target for group in laid.groups for ask in group] == ["a.1", "a.*"]
 
 
 def test_named_metrics_come_before_the_wide_net_and_are_not_asked_twice() -> None:

@@ -143,11 +143,15 @@ def _cut(source: str, want: Want, kept: int, of: int, limit: int) -> Gap:
 def _asks(
     want: Want, target: Target, names: tuple[str, ...], mine: tuple[str, ...], known: Mapping[str, Sequence[str]]
 ) -> Iterator[Ask]:
-    """Yield the asks for one target: the glob itself where it is neither cut nor large, else its names."""
+    """Yield the asks for one target: the glob itself where it is neither cut nor large, else its names.
+
+    A glob that brings a few series more than are wanted is still cheaper for the server than a list of names.
+    """
     listed = target.plain and target.text in known
+    whole = len(known.get(target.text, ()))
     if not target.plain or (target.wild and not listed):
         yield Ask(target=target.text, want=want, plain=target.plain)
-    elif target.wild and len(mine) == len(known[target.text]) and 0 < len(names) <= LARGE:
+    elif target.wild and len(mine) == len(names) and 0 < whole <= LARGE and len(mine) > 0.8 * whole:
         yield Ask(target=target.text, want=want, names=names, listed=True)
     else:
         for name in mine:
@@ -191,14 +195,14 @@ class Takers:
     def __init__(self, asks: Sequence[Ask]) -> None:
         """Index the asks by the names they stand for."""
         self._asks = asks
-        self._by_name: dict[str, list[Want]] = {}
+        self._by_name: dict[str, list[Ask]] = {}
         for ask in asks:
             for name in ask.names:
-                self._by_name.setdefault(name, []).append(ask.want)
+                self._by_name.setdefault(name, []).append(ask)
 
-    def of(self, name: str) -> list[Want]:
-        """Return the wants that asked for ``name``, each once; the only one when the server renamed it."""
+    def of(self, name: str) -> list[Ask]:
+        """Return the asks that ``name`` answers, one for each want; the only one when the server renamed it."""
         found = self._by_name.get(name) or [
-            ask.want for ask in self._asks if len(self._asks) == 1 or matcher(ask.target).match(name)
+            ask for ask in self._asks if len(self._asks) == 1 or matcher(ask.target).match(name)
         ]
-        return list({id(want): want for want in found}.values())
+        return list({id(ask.want): ask for ask in found}.values())

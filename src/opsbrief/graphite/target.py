@@ -140,6 +140,7 @@ class _Reader:
     def _path(self, path: str) -> None:
         if path.count("[") != path.count("]"):
             raise TargetError(f"a bracket is not closed in {path!r}")
+        matcher(path)  # refuses a class such as [z-a]
         self._paths.append(path)
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.graphite import events, names
 from opsbrief.graphite.answer import AnswerError, Points
-from opsbrief.graphite.plan import Takers, Want, globs, plan, wants
+from opsbrief.graphite.plan import Ask, Takers, Want, globs, plan, wants
 from opsbrief.graphite.render import Render, Sheet, bounds, digest, shaped
 from opsbrief.graphite.tally import Tally
 from opsbrief.graphite.target import host_of, tags_of
@@ -148,7 +148,8 @@ class Graphite(Web):
         seen: dict[str, int] = {}
         for points in content:
             cut = _within(points, span)
-            for want in takers.of(points.name):
+            for ask in takers.of(points.name):
+                want = ask.want
                 if not tally.takes(span, want, cut, again=again):
                     continue
                 name = clean(points.name, 1000)
@@ -167,16 +168,15 @@ class Graphite(Web):
                     unit=want.metric.unit,
                     span=span.label,
                     tags=_tags(points),
-                    origin=self._origin(sheet, points.name),
+                    origin=self._origin(sheet, ask),
                 )
 
-    def _origin(self, sheet: Sheet, name: str) -> Origin:
+    def _origin(self, sheet: Sheet, ask: Ask) -> Origin:
         """Return the request that brought a series, with its own target and the number of the others."""
-        mine = next((ask.target for ask in sheet.asks if ask.target == name), sheet.asks[0].target)
-        others = f" (and {len(sheet.asks) - 1} more targets)" if len(sheet.asks) > 1 else ""
+        others = f" (and {len(sheet.asks) - 1} more)" if len(sheet.asks) > 1 else ""
         return Origin(
             source=self.name,
-            query=f"POST /render target={mine}{others} {sheet.query}",
+            query=f"POST /render target={clean(ask.target, 1000)}{others} {sheet.query}",
             url=f"{self._shown()}/render",
             fetched_at=sheet.fetched_at,
             bytes=sheet.size,
@@ -199,9 +199,10 @@ class Graphite(Web):
                 raise
             yield Gap(source=self.name, what="deploy events", kind=error.kind, detail=error.message, hint=error.hint)
             return
+        ends = " ".join(map("=".join, _ends(span.start, span.end)))
         origin = Origin(
             source=self.name,
-            query=f"GET /events/get_data tags={' '.join(self._tags())}",
+            query=f"GET /events/get_data {ends} tags={' '.join(self._tags())}",
             url=f"{self._shown()}/events/get_data",
             fetched_at=datetime.now(UTC),
             bytes=len(answer.body),
@@ -227,8 +228,7 @@ class Graphite(Web):
         )
         if self.dialect not in {"auto", "graphite"}:
             raise missing
-        first, last = int(since.timestamp()), ceil(until.timestamp())
-        asked = [("from", str(first)), ("until", str(last)), ("tags", " ".join(self._tags()))]
+        asked = [*_ends(since, until), ("tags", " ".join(self._tags()))]
         answer = http.get("/events/get_data", asked, allow=(400, 404))
         if answer.status != 200:
             raise missing
@@ -242,6 +242,11 @@ class Graphite(Web):
             return re.compile(self.deploy_ref) if self.deploy_ref else None
         except re.error as error:
             raise SourceError(GapKind.REJECTED, f"deploy_ref is no regular expression: {error}") from None
+
+
+def _ends(since: datetime, until: datetime) -> list[tuple[str, str]]:
+    """Return a stretch of time as the two parameters of an event query, in whole seconds, ends included."""
+    return [("from", str(int(since.timestamp()))), ("until", str(ceil(until.timestamp())))]
 
 
 def _within(points: Points, span: Span) -> Points:
