@@ -1,10 +1,12 @@
 """Where every figure comes from: findings to evidence, evidence to the request that fetched it."""
 
+from collections.abc import Hashable
+
 from opsbrief import text
 from opsbrief.compose import words
 from opsbrief.compose.case import Case
 from opsbrief.model.brief import Cell, Column, Paragraph, Section, Table
-from opsbrief.model.evidence import Item, Origin
+from opsbrief.model.evidence import Item, Series
 
 ROWS = 200
 
@@ -32,7 +34,7 @@ def _findings(case: Case) -> Table:
         rows=tuple(
             (
                 Cell(text=finding.id, anchors=(finding.id,)),
-                Cell(text=f"{text.line(finding.subject, 80)}: {finding.verdict}"),
+                Cell(text=f"{words.cut(finding.subject, 80)}: {finding.verdict}"),
                 Cell(text=runs(finding.basis)),
             )
             for finding in held[:ROWS]
@@ -43,11 +45,12 @@ def _findings(case: Case) -> Table:
 
 
 def _origins(case: Case) -> Table:
-    """Return one row per request: items that came with one answer stand together."""
-    groups: dict[Origin, list[Item]] = {}
+    """Return one row per request; series of one metric and span stand together, however many requests they took."""
+    groups: dict[Hashable, list[Item]] = {}
     for outcome in case.evidence.outcomes:
         for item in outcome.items:
-            groups.setdefault(item.origin, []).append(item)
+            alike = (item.origin.source, item.metric, item.span) if isinstance(item, Series) else item.origin
+            groups.setdefault(alike, []).append(item)
     return Table(
         columns=(
             Column(heading="Evidence"),
@@ -57,23 +60,27 @@ def _origins(case: Case) -> Table:
             Column(heading="Read", align="right"),
             Column(heading="Digest"),
         ),
-        rows=tuple(_origin(origin, items) for origin, items in list(groups.items())[:ROWS]),
+        rows=tuple(_origin(items) for items in list(groups.values())[:ROWS]),
         caption="Evidence",
         cut=max(0, len(groups) - ROWS),
     )
 
 
-def _origin(origin: Origin, items: list[Item]) -> tuple[Cell, ...]:
+def _origin(items: list[Item]) -> tuple[Cell, ...]:
     ids = [item.id for item in items if item.id]
-    asked = words.unique((text.line(origin.query, 300), text.line(origin.url, 300)))
-    fetched = origin.fetched_at
+    origins = list(dict.fromkeys(item.origin for item in items))
+    first, fetched = origins[0], origins[0].fetched_at
+    asked = words.cut(first.query or first.url, 240)
+    more = f" and {len(origins) - 1:,} more" if len(origins) > 1 else ""
+    read = sum(origin.bytes for origin in origins)
+    digest = text.line(first.digest, 80).removeprefix("sha256:")[:12]
     return (
         Cell(text=runs(ids), anchors=tuple(ids)),
-        Cell(text=text.line(origin.source, 60)),
-        Cell(text=" ".join(asked), code=True),
+        Cell(text=text.line(first.source, 60)),
+        Cell(text=f"{asked}{more}", code=True),
         Cell(text=f"{fetched:%H:%M:%S} UTC" if fetched else ""),
-        Cell(text=words.size(origin.bytes) if origin.bytes else ""),
-        Cell(text=text.line(origin.digest, 80).removeprefix("sha256:")[:12], code=True),
+        Cell(text=words.size(read) if read else ""),
+        Cell(text=f"{len(origins):,} digests" if len(origins) > 1 else digest, code=len(origins) == 1),
     )
 
 

@@ -77,20 +77,20 @@ footer { margin-top: 2rem; font-size: .82rem; }
   h1 { font-size: 1.3rem; }
   dl > div, .timeline li { display: block; }
   dt { line-height: 1.7; }
-  figure { overflow-x: auto; }
-  section > figure > svg { min-width: 38rem; }
   td code { display: inline-block; min-width: 13rem; }
   #s-logs thead { display: none; }
   #s-logs tr { display: flex; flex-wrap: wrap; gap: 0 .9rem; padding: .35rem 0; border-bottom: 1px solid var(--rule); }
   #s-logs td { padding: 0; border: 0; }
   #s-logs td:has(code) { flex-basis: 100%; }
-  #s-logs tbody, #s-logs table { display: block; }
+  #s-logs td code { min-width: 0; }
+  #s-logs table, #s-logs caption, #s-logs tbody { display: block; }
 }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   h1 { font-size: 15pt; }
   h2, h3, summary, caption { break-after: avoid; }
-  figure, tr, dl > div, li { break-inside: avoid; }
+  figure, tr, dl > div, li, main > section { break-inside: avoid; }
+  thead { break-after: avoid; }
   details::details-content { display: block; content-visibility: visible; block-size: auto; }
   details > :not(summary) { display: block; }
   summary { list-style: none; }
