@@ -17,7 +17,7 @@ def section(case: Case) -> Section:
     """Return the last page: what each [F…] rests on, and who said each [E…]."""
     how = Paragraph(
         text="[F…] is a finding and rests on evidence [E…]; evidence leads to the request that fetched it. In the "
-        "folder of this brief, “opsbrief show . E1” prints one whole, “opsbrief verify .” recomputes all.",
+        "folder of this brief, “opsbrief show . E1” prints any of them whole, offline.",
     )
     return Section(
         name="receipts",
