@@ -1,7 +1,7 @@
 """Counting every record of a stretch of time, and keeping some of them, evenly spread."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from opsbrief.lines.layout import Layout
@@ -51,14 +51,19 @@ class Tally:
         """Epoch second of the first bucket."""
         return self.start - self.start % STEP
 
-    def count(self, level: str, second: int) -> bool:
-        """Count one record that passed; return whether it is one to keep."""
+    def count(self, level: str, second: int, records: int) -> None:
+        """Count so many records of one level and second."""
         row = self.counts.get(level)
         if row is None:
             row = self.counts[level] = [0] * math.ceil((self.end - self.origin) / STEP)
-        row[(second - self.origin) // STEP] += 1
-        self.total += 1
-        return not self.total % self.stride
+        row[(second - self.origin) // STEP] += records
+        self.total += records
+
+    def places(self, records: int) -> Iterator[int]:
+        """Yield which of the next ``records`` records, from 0, are to be kept; ask before they are counted."""
+        for place in range(self.stride - 1 - self.total % self.stride, records, self.stride):
+            if not (self.total + place + 1) % self.stride:  # the stride may have doubled since
+                yield place
 
     def keep(self, record: Kept) -> None:
         """Keep one record."""

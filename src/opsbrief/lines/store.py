@@ -9,10 +9,12 @@ import gzip
 import lzma
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +36,7 @@ def _gzip(raw: IO[bytes]) -> gzip.GzipFile:
 
 _OPENERS: dict[str, Callable[[IO[bytes]], Any]] = {".gz": _gzip, ".bz2": bz2.BZ2File, ".xz": lzma.LZMAFile}
 PACKED = frozenset(_OPENERS)
+_TIMED = itemgetter(1, 2, 3)  # level and time of a head
 #: What reading a damaged or vanishing file raises.
 DAMAGE = (OSError, EOFError, lzma.LZMAError, ValueError)
 
@@ -177,26 +180,32 @@ class Store:
             return None
 
     def _count(self, block: bytes, heads: list[Head], tallies: Sequence[Tally]) -> None:
-        """Count the records of one block; the hot loop, so little is called in it."""
-        known: tuple[bytes, bytes | None] | None = None
-        here: list[Tally] = []
-        second: int | None = None
+        """Count the records of one block: by distinct time and level, of which there are far fewer than records."""
         ends = [head[0] for head in heads[1:]]
         ends.append(len(block))
-        for (offset, level, text, rest), end in zip(heads, ends, strict=True):
-            if (text, rest) != known:
-                known = (text, rest)
-                second = self._second(text, rest)
-                here = [] if second is None else [tally for tally in tallies if tally.start <= second < tally.end]
-            if second is None:
+        runs = Counter(map(_TIMED, heads))
+        seconds = {run: second for run in runs if (second := self._second(*run[1:])) is not None}
+        for tally in tallies:
+            inside = {run: second for run, second in seconds.items() if tally.start <= second < tally.end}
+            if not inside:
                 continue
-            for tally in here:
-                tally.seen += 1
-                if tally.test is not None and not tally.test(cut(block, offset + 1, end)[0]):
-                    continue
-                if tally.count(level, second):
-                    raw, more = cut(block, offset + 1, end)
-                    tally.keep(Kept(raw, second, level, more, self.layout, self.host, self.path.name))
+            whole = len(inside) == len(runs)
+            rows = list(
+                range(len(heads)) if whole else (row for row, head in enumerate(heads) if _TIMED(head) in inside)
+            )
+            tally.seen += len(rows)
+            mine = runs
+            if tally.test is not None:
+                rows = [row for row in rows if tally.test(cut(block, heads[row][0] + 1, ends[row])[0])]
+                mine = Counter(_TIMED(heads[row]) for row in rows)
+            for place in tally.places(len(rows)):
+                row = rows[place]
+                raw, more = cut(block, heads[row][0] + 1, ends[row])
+                second = inside[_TIMED(heads[row])]
+                tally.keep(Kept(raw, second, heads[row][1], more, self.layout, self.host, self.path.name))
+            for run, second in inside.items():
+                if count := mine[run]:
+                    tally.count(run[0], second, count)
 
     def _seek(self, file: IO[bytes], start: int) -> int:
         """Return an offset before which no record is as young as ``start``."""
