@@ -3,7 +3,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from opsbrief.cli.draft import Guess, compress, discover, guesses
+from opsbrief.cli.draft import Guess, compress, discover, guesses, nets
 
 HOSTS = [f"app{number}" for number in range(1, 11)]
 NAMES = [
@@ -35,6 +35,12 @@ def test_metrics_of_a_host_become_metrics_of_every_host() -> None:
     assert found[0] == Guess(target="collectd.{host}.load.load.shortterm", name="load", worse="up")
     assert [guess.name for guess in found] == ["load", "connections on 80", "connections on 8080", "memory used"]
     assert found[2].target == "collectd.{host}.tcpconns-8080-local.tcp_connections-ESTABLISHED"
+
+
+def test_the_net_is_cast_only_where_something_is_left() -> None:
+    found = list(guesses(find, "collectd.", "app1"))
+    assert list(nets(find, "collectd.", "app1", found)) == ["collectd.{host}.*.*.*"]  # load.load.midterm
+    assert list(nets(find, "collectd.", "app1", ())) == ["collectd.{host}.*.*", "collectd.{host}.*.*.*"]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Answers:
     hosts: tuple[str, ...] = ()
     query: str = ""
     metrics: tuple[Guess, ...] = ()
-    net: str = ""  # the wide net: everything of the hosts
+    nets: tuple[str, ...] = ()  # the wide net: everything else of the hosts
 
 
 def discover(find: Find) -> tuple[str, tuple[str, ...]]:
@@ -90,6 +90,14 @@ def guesses(find: Find, prefix: str, host: str) -> Iterator[Guess]:
             port = re.search(r"tcpconns-(\d+)", rest)
             called = f"{name} on {port.group(1)}" if port else name
             yield Guess(target=f"{prefix}{{host}}.{rest}", name=called, worse=worse, unit=unit)
+
+
+def nets(find: Find, prefix: str, host: str, metrics: Iterable[Guess]) -> Iterator[str]:
+    """Yield the patterns of everything on collectd's two depths that ``metrics`` do not name already."""
+    named = {guess.target.replace("{host}", host) for guess in metrics}
+    for stars in ("*.*", "*.*.*"):
+        if any(not name.endswith(".") and name not in named for name in find(f"{prefix}{host}.{stars}")):
+            yield f"{prefix}{{host}}.{stars}"
 
 
 def _natural(name: str) -> list[str | int]:
@@ -208,7 +216,7 @@ def _service(answers: Answers) -> Iterator[str]:
 
 def _metrics(answers: Answers) -> Iterator[str]:
     yield "    # worse: up|down says which direction is bad; limit: draws a line; key: true is drawn first."
-    if not answers.metrics and not answers.net:
+    if not answers.metrics and not answers.nets:
         yield '    metrics: []   # e.g. {target: "collectd.{host}.load.load.shortterm", name: load, worse: up}'
         return
     yield "    metrics:"
@@ -219,6 +227,7 @@ def _metrics(answers: Answers) -> Iterator[str]:
                 yield f"        {key}: {quote(value)}"
         if number == 0:
             yield "        key: true"
-    if answers.net:
+    if answers.nets:
         yield "      # The wide net: ranked, and shown only where it changed."
-        yield f"      - {{target: {quoted(answers.net)}, rank: true}}"
+    for net in answers.nets:
+        yield f"      - {{target: {quoted(net)}, rank: true}}"

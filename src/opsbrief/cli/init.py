@@ -192,13 +192,19 @@ def _metrics(talk: Talk, answers: "Answers", path: Path) -> "Answers":
             talk.settings.say(f"graphite: collectd's names below {prefix or 'the top'}, {len(seen)} hosts")
             short = draft.compress(seen)
             hosts = hosts or tuple(talk.ask(None, "Hosts of the service", ",".join(short)).split(","))
-            answers = replace(answers, net=f"{prefix}{{host}}.*.*")
-            if not answers.metrics:
-                find = _finder(source)
-                answers = replace(answers, metrics=tuple(draft.guesses(find, prefix, _one(hosts, seen))))
+            answers = _fill(answers, source, prefix, _one(hosts, seen))
     if not hosts:
         hosts = tuple(talk.ask(None, "Hosts of the service, e.g. app{1..8} (empty: none)").split(","))
     return replace(answers, hosts=tuple(host.strip() for host in hosts if host.strip()))
+
+
+def _fill(answers: "Answers", source: Any, prefix: str, host: str) -> "Answers":  # noqa: ANN401 - Graphite or Whisper
+    """Add the metrics that one host has, for all hosts."""
+    from opsbrief.cli import draft  # noqa: PLC0415 - only init needs it
+
+    find = _finder(source)
+    metrics = answers.metrics or tuple(draft.guesses(find, prefix, host))
+    return replace(answers, metrics=metrics, nets=tuple(draft.nets(find, prefix, host, metrics)))
 
 
 def _one(hosts: Sequence[str], seen: Sequence[str]) -> str:
