@@ -88,21 +88,19 @@ def _scorecard(lines: Sequence[Line]) -> Grid:
 
 
 def _table(table: Table) -> Iterator[RenderableType]:
+    """Yield a table of one line a row; the widest column gives way, and the ids stand in a column of their own."""
     if table.caption:
         yield Text(table.caption, style="dim")
     if table.rows:
         widest = max(range(len(table.columns)), key=lambda at: max(len(row[at].text) for row in table.rows))
         grid = Grid(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=True)
         for at, column in enumerate(table.columns):
-            grid.add_column(
-                Text(column.heading),
-                justify=column.align,
-                no_wrap=True,
-                overflow="ellipsis",
-                ratio=1 if at == widest else None,
-            )
+            ratio = 1 if at == widest else None
+            grid.add_column(Text(column.heading), justify=column.align, no_wrap=True, overflow="ellipsis", ratio=ratio)
+        grid.add_column(Text(""), style="dim", no_wrap=True)
         for row in table.rows:
-            grid.add_row(*(_refs(Text(cell.text, style=_STYLES[cell.tone]), cell.refs) for cell in row))
+            refs = Text(", ".join(ref for cell in row for ref in cell.refs))
+            grid.add_row(*(Text(cell.text, style=_STYLES[cell.tone]) for cell in row), refs)
         yield grid
     yield from _cut(table.cut)
 
