@@ -85,6 +85,7 @@ BUILDS = {
         Build("os3", "opensearch", "3.1.0", (21, 25), _PORT),
     )
 }
+READABLE = "filled"  # the index that the login "reader" may read
 EVERY_RUN = ("es7", "es8", "os2")
 
 
@@ -246,6 +247,16 @@ class Server:
             assert not answer["errors"], [item for item in answer["items"] if "error" in str(item)][:1]
             batch.clear()
 
+    def reader(self) -> tuple[str, str]:
+        """Return user and password of a login that may read one index and nothing else."""
+        if self.build.product == "opensearch":
+            api = "/_plugins/_security/api"
+            right = {"index_patterns": [READABLE], "allowed_actions": ["read"]}
+            self.call("PUT", f"{api}/roles/reader", {"index_permissions": [right]})
+            self.call("PUT", f"{api}/internalusers/reader", {"password": self.password})
+            self.call("PUT", f"{api}/rolesmapping/reader", {"users": ["reader"]})
+        return "reader", self.password
+
     def open_contexts(self) -> int:
         """Return how many scrolls and points in time are open on the server."""
         stats = self.call("GET", "/_nodes/stats/indices/search")
@@ -272,6 +283,9 @@ def _home(build: Build, runtime: Path, room: Path) -> tuple[Path, Path]:
     if runtime.is_relative_to(CACHE):
         shutil.copytree(runtime, room / "java", copy_function=_link, symlinks=True)
         runtime = room / "java"
+    if "jdk.incubator.vector" not in (runtime / "release").read_text():  # a faster way to do the same, no more
+        options = home / "config" / "jvm.options"
+        options.write_text(re.sub(r"(?m)^.*jdk\.incubator\.vector.*$", "", options.read_text()))
     for name in ("logs", "tmp", "data"):
         (home / name).mkdir(exist_ok=True)
     return home, runtime
@@ -340,6 +354,11 @@ def _secure(build: Build, home: Path, env: Mapping[str, str], password: str) -> 
         keystore = [*ordinary(), "bin/elasticsearch-keystore"]
         _tool([*keystore, "create"], home, env)
         _tool([*keystore, "add", "-x", "bootstrap.password"], home, env, password)
+        # This build lacks what the interface for users needs; files do it too.
+        roles = home / "config" / "roles.yml"
+        roles.write_text(f"reader:\n  indices:\n    - names: [{READABLE}]\n      privileges: [read]\n")
+        user = ["bin/elasticsearch-users", "useradd", "reader", "-p", password, "-r", "reader"]
+        _tool([*ordinary(), *user], home, env)
     else:
         script = "plugins/opensearch-security/tools/install_demo_configuration.sh"
         env = {**env, "OPENSEARCH_INITIAL_ADMIN_PASSWORD": password}

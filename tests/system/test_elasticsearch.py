@@ -110,9 +110,9 @@ MAPPED = {
 def filled(server: Server) -> tuple[str, list[dict[str, object]]]:
     """Load an index of two hours in three shards; return its name and what is in it."""
     docs = logs_of(START - timedelta(hours=1), 120, 100)
-    server.index("filled", shards=3, mappings=MAPPED)
-    server.bulk("filled", docs)
-    return "filled", docs
+    server.index(elastic.READABLE, shards=3, mappings=MAPPED)
+    server.bulk(elastic.READABLE, docs)
+    return elastic.READABLE, docs
 
 
 def test_lines_of_equal_times_in_many_shards_are_all_read(server: Server) -> None:
@@ -479,6 +479,19 @@ def test_a_wrong_password_is_unauthorized(server: Server) -> None:
     assert {gap.kind for gap in outcome.gaps} == {GapKind.UNAUTHORIZED}
     assert "CANARY" not in str(outcome)
     assert {gap.kind for gap in ask(server, index="x", auth=Login()).gaps} == {GapKind.UNAUTHORIZED}
+
+
+def test_a_login_that_may_only_read_is_enough(server: Server, filled: tuple[str, list[dict[str, object]]]) -> None:
+    if not server.password:
+        pytest.skip("this server asks for no password")
+    user, password = server.reader()
+    login = Login(user=user, password=Secret(password))
+    outcome = ask(server, index=filled[0], auth=login, limit=20_000, page=1000)
+    assert not outcome.gaps
+    for sample in samples(outcome).values():
+        assert len(sample.records) == sample.total > 5000
+    assert server.open_contexts() == 0
+    assert {gap.kind for gap in ask(server, index="secret", auth=login).gaps} == {GapKind.UNAUTHORIZED}
 
 
 def test_an_unknown_authority_is_unreachable_and_says_what_to_set(os2: Server) -> None:
