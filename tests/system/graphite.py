@@ -33,6 +33,7 @@ PACKAGES = (
     "Twisted==26.10.0", "txAMQP==0.8.2", "cairocffi==1.7.1", "pyparsing==3.3.3", "pytz==2026.6", "urllib3==2.8.0",
     "six==1.17.0", "cachetools==8.0.1", "gunicorn==27.0.1", "msgpack==1.2.4",
 )  # fmt: skip
+_PARTS = ("graphite/settings.py", "carbon/service.py", "whisper.py", "bin/carbon-cache.py", "conf")
 PYTHON = "a CPython 3.11 (or 3.8 to 3.10) that user nobody may run: Debian 12's python3, or: uv python install 3.11"
 PREFIX = "/graphite"
 ZONE = "Europe/Prague"
@@ -131,16 +132,20 @@ def install() -> Path:
     uv = shutil.which("uv")
     ways = [
         *([[uv, "pip", "install", "-q", "-p", python]] if uv else []),
-        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"],
+        [python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--use-pep517"],
         [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--disable-pip-version-check"],
     ]
+    # Without it, both packages install themselves under /opt/graphite's layout where pip lets them.
+    environment = {**os.environ, "GRAPHITE_NO_PREFIX": "True"}
     said = ""
     for way in ways:
         with tempfile.TemporaryDirectory(dir=CACHE, ignore_cleanup_errors=True) as name:
             room = Path(name) / "site"
             command = [*way, "--target", str(room), *PACKAGES]
-            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600, cwd=name)
-            if done.returncode == 0:
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=600, cwd=name, env=environment
+            )
+            if done.returncode == 0 and all((room / part).exists() for part in _PARTS):
                 with suppress(OSError):  # another run was faster
                     room.rename(home)
                 return home
