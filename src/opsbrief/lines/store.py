@@ -27,6 +27,7 @@ _BLOCK = 1 << 18
 _PEEK = 1 << 16  # bytes at a file's beginning and end by which it is known
 _RECORD = 16 << 20  # a record longer than this is taken in parts
 _SMALL = 1 << 20  # a smaller file is read rather than searched
+_LATEST = 10**10  # epoch second, in the year 2286
 _PROBES = 24  # places that must be in order of time before a file is searched rather than read
 
 
@@ -134,7 +135,7 @@ class Store:
         begin = self._seek(file, start - SLACK) if ordered and not self.compressed else 0
         for block, heads in self._blocks(file, begin, deadline):
             self._count(block, heads, tallies)
-            seconds = [self._second(*head[2:]) for head in (heads[0], heads[-1])]
+            seconds = [_second(self.layout, *head[2:]) for head in (heads[0], heads[-1])]
             if ordered and all(second is not None and second >= end + SLACK for second in seconds):
                 return True
             if deadline.left < deadline.seconds * 0.05:
@@ -173,18 +174,13 @@ class Store:
             else:
                 rest = block[-_PEEK:]  # no record in sixteen megabytes: not lines
 
-    def _second(self, text: bytes, rest: bytes | None) -> int | None:
-        try:
-            return self.layout.epoch(text, rest)
-        except (ValueError, OverflowError):
-            return None
-
     def _count(self, block: bytes, heads: list[Head], tallies: Sequence[Tally]) -> None:
         """Count the records of one block: by distinct time and level, of which there are far fewer than records."""
         ends = [head[0] for head in heads[1:]]
         ends.append(len(block))
         runs = Counter(map(_TIMED, heads))
-        seconds = {run: second for run in runs if (second := self._second(*run[1:])) is not None}
+        known = {stamp: _second(self.layout, *stamp) for stamp in {run[1:] for run in runs}}
+        seconds = {run: second for run in runs if (second := known[run[1:]]) is not None}
         for tally in tallies:
             inside = {run: second for run, second in seconds.items() if tally.start <= second < tally.end}
             if not inside:
@@ -262,10 +258,14 @@ def peek(path: Path) -> Peek:
 
 def times(layout: Layout, block: bytes) -> list[int]:
     """Return the readable times of the records that begin in a block."""
-    found = []
-    for _, _, text, rest in layout.heads(block):
-        try:
-            found.append(layout.epoch(text, rest))
-        except (ValueError, OverflowError):
-            continue
-    return found
+    found = (_second(layout, text, rest) for _, _, text, rest in layout.heads(block))
+    return [second for second in found if second is not None]
+
+
+def _second(layout: Layout, text: bytes, rest: bytes | None) -> int | None:
+    """Return the epoch second of a head; None when it is no time, or none that a log could be of."""
+    try:
+        second = layout.epoch(text, rest)
+    except (ValueError, OverflowError):
+        return None
+    return second if 0 <= second < _LATEST else None

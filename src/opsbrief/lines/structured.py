@@ -129,7 +129,7 @@ def _stamp(value: Any) -> tuple[bytes, bytes | None] | None:  # noqa: ANN401 - a
         if found and text[4:5] == b"-":
             return found[1], found[3] or b""
         value = _number(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > 1e8:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 1e8 < value < 1e20:
         return b"%d" % int(_seconds(value)), b"epoch"
     return None
 
