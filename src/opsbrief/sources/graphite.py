@@ -36,14 +36,15 @@ _JSON = frozenset({"metrictank", "victoriametrics"})  # the dialects that do not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graphite(Web):
-    """A server with Graphite's API."""
+    """A Graphite server, or one that speaks its language: carbonapi, Metrictank, VictoriaMetrics."""
 
     gives: ClassVar[frozenset[str]] = frozenset({"metrics", "changes", "deploys"})
 
     targets: tuple[str, ...] = field(default=(), metadata={"help": "more targets, beside the metrics of the service"})
     max_series: int = field(default=2000, metadata={"help": "most series to fetch for each span of time"})
     dialect: Literal["auto", "graphite", "carbonapi", "metrictank", "victoriametrics"] = field(
-        default="auto", metadata={"help": "which server it is; saves the requests that find it out"}
+        default="auto",
+        metadata={"help": "which server it is; VictoriaMetrics also wants its step: headers: {Storage-Step: 60s}"},
     )
     format: Literal["auto", "json", "raw"] = field(default="auto", metadata={"help": "how series are sent"})
     deploy_tags: tuple[str, ...] = field(

@@ -34,7 +34,7 @@ _LATE = 300  # seconds the data may end before the window does, without a word a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whisper(Source):
-    """A folder of ``.wsp`` files."""
+    """A folder of whisper files (.wsp): the series of a Graphite server without the server."""
 
     gives: ClassVar[frozenset[str]] = frozenset({"metrics"})
 
