@@ -1,6 +1,7 @@
 """Which graphs a brief has, and the same graphs as lines of text."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,10 +9,11 @@ from opsbrief import chart, phrase, text
 from opsbrief.compose import words
 from opsbrief.compose.case import NEAR, Case, real, refs
 from opsbrief.model.brief import Figure
-from opsbrief.model.chart import MarkKind, Moment
+from opsbrief.model.chart import Chart, MarkKind, Moment
 from opsbrief.model.evidence import Change, Event, Series
 from opsbrief.model.finding import Finding
 
+NARROW = (600, 320)  # width and height of the key graph in a mail
 SMALL = 30  # graphs on the later pages
 SPARKS = 2  # series drawn as text
 SPARK = 44  # characters of such a line
@@ -24,7 +26,9 @@ def key(case: Case) -> Figure | None:
     A metric without a datapoint is drawn as an empty graph that says so.
     """
     shift = case.lead or next((f for f in case.shifts if f.facts.get("key")), next(iter(case.shifts), None))
-    return _figure(case, shift, "key", 960, 340, sparks=SPARKS) if shift else None
+    if not shift:
+        return None
+    return replace(_figure(case, shift, "key", 960, 340, sparks=SPARKS), narrow=_drawing(case, shift, *NARROW))
 
 
 def rest(case: Case, drawn: Figure | None) -> tuple[tuple[Figure, ...], int]:
@@ -38,27 +42,31 @@ def rest(case: Case, drawn: Figure | None) -> tuple[tuple[Figure, ...], int]:
 
 
 def _figure(case: Case, shift: Finding, name: str, width: int, height: int, *, sparks: int) -> Figure:
-    series, week = _series(case, shift), _series(case, shift, earlier=True)
+    series = _series(case, shift)
+    return Figure(
+        name=name,
+        chart=_drawing(case, shift, width, height),
+        caption=_caption(shift, series) if sparks > 1 else _movement(shift),
+        alt=text.line(shift.headline, 300) or text.line(shift.subject, 200),
+        text=tuple(_text(case, series, shift, sparks)),
+        refs=refs(shift),
+    )
+
+
+def _drawing(case: Case, shift: Finding, width: int, height: int) -> Chart:
+    series = _series(case, shift)
     unit = text.line(shift.unit, 20) or next((text.line(item.unit, 20) for item in series if item.unit), "")
-    drawing = chart.build(
+    return chart.build(
         series,
         case.window,
         title=text.line(shift.subject, 200),
         unit=unit,
         limit=real(shift, "limit"),
         marks=tuple(marks(case)),
-        week=week,
+        week=_series(case, shift, earlier=True),
         width=width,
         height=height,
         emphasise=shift.hosts,
-    )
-    return Figure(
-        name=name,
-        chart=drawing,
-        caption=_caption(shift, series) if sparks > 1 else _movement(shift),
-        alt=text.line(shift.headline, 300) or text.line(shift.subject, 200),
-        text=tuple(_text(case, series, shift, sparks)),
-        refs=refs(shift),
     )
 
 

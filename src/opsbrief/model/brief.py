@@ -81,6 +81,7 @@ class Figure:
     alt: str  # states the finding, for those who do not see the graph
     text: tuple[str, ...] = ()  # the same graph as lines of text: one sparkline a series
     refs: tuple[str, ...] = ()
+    narrow: Chart | None = None  # the same laid out for a narrow column, as in a mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

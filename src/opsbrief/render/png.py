@@ -86,9 +86,13 @@ _there = {font.name for font in fontManager.ttflist}  # a missing face is search
 mpl.rcParams["font.family"] = [face for face in FACES if face in _there]
 
 
-def draw(chart: Chart) -> bytes:
-    """Return ``chart`` as an opaque PNG on light ground, one pixel a pixel, the same bytes every time."""
-    figure = compose(chart)
+def draw(chart: Chart, scale: float = 1.0) -> bytes:
+    """Return ``chart`` as an opaque PNG on light ground, the same bytes every time.
+
+    ``scale`` is how many pixels of the picture a pixel of the chart takes: more than 1 where a
+    picture is shown smaller than it is, so that it is sharp on fine screens.
+    """
+    figure = compose(chart, scale)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a glyph that no face has is drawn as a box
         figure.canvas.draw()
@@ -99,11 +103,11 @@ def draw(chart: Chart) -> bytes:
     return out.getvalue()
 
 
-def compose(chart: Chart) -> Figure:
+def compose(chart: Chart, scale: float = 1.0) -> Figure:
     """Return the figure of ``chart``, not yet rasterised, with every piece as an artist in pixels."""
-    figure = Figure(figsize=(chart.width / DPI, chart.height / DPI), dpi=DPI, facecolor=LIGHT["paper"])
+    figure = Figure(figsize=(chart.width / DPI, chart.height / DPI), dpi=DPI * scale, facecolor=LIGHT["paper"])
     FigureCanvasAgg(figure)
-    down = Affine2D().scale(1, -1).translate(0, chart.height)  # matplotlib's rows count upwards
+    down = Affine2D().scale(1, -1).translate(0, chart.height).scale(scale)  # matplotlib's rows count upwards
     for order, artist in enumerate(_pieces(chart)):
         artist.set_transform(down)
         artist.set_zorder(order)
