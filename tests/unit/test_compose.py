@@ -8,7 +8,7 @@ from tests.golden import story
 
 from opsbrief.analysis import analyse
 from opsbrief.compose import compose, words
-from opsbrief.compose.case import folded
+from opsbrief.compose.case import folded, message
 from opsbrief.compose.receipts import runs
 from opsbrief.errors import GapKind
 from opsbrief.model.brief import Brief, Scorecard, Table
@@ -259,3 +259,50 @@ def test_cutting_keeps_whole_words_where_it_can() -> None:
     assert words.cut("one two three", 9) == "one two…"
     assert words.cut("x" * 50_000, 10) == "xxxxxxxxx…"
     assert len(words.cut("word " * 9999, 77)) <= 77
+
+
+def test_logs_that_gave_nothing_are_said_to_be_unread() -> None:
+    evidence = replace(nothing(), scope=replace(story.scope(), logs=()))
+    assert "what is new in the logs: no line was read" in lines(compose(evidence, ()), "Cannot tell")
+
+
+def test_a_given_time_is_named_once() -> None:
+    whole = story.evidence()
+    anchor = replace(whole.window.anchor, kind="time", ref="", source="")
+    brief = compose(replace(whole, window=replace(whole.window, anchor=anchor)), story.findings())
+    assert brief.headline.startswith("connections rising since Fri 15:02 on 8 of 8 hosts")
+    assert lines(brief, "Found by") == ["--since deploy: a given time"]
+    assert any(line.strip() == "↑ Fri 15:02, and 6 more series" for line in first_page(brief))
+
+
+def test_the_wide_net_is_counted_and_not_told() -> None:
+    first, second, *_ = story.findings()
+    caught = replace(second, subject="collectd.*.df", facts={**second.facts, "rank": 1})
+    brief = compose(story.evidence(), [first, caught])
+    assert lines(brief, "Changed")[-1] == "and 1 more metric: collectd.*.df"
+    assert lines(compose(story.evidence(), [caught]), "Changed")[0].startswith("threads")
+
+
+def test_users_are_affected_when_one_of_their_metrics_got_worse() -> None:
+    impact = next(f for f in story.findings() if f.code == "impact")
+    worse = replace(impact, verdict=Verdict.CHANGED, headline="p95: 128 → 900 ms", facts={"worse": "bad"})
+    [told] = lines(compose(story.evidence(), [worse, impact]), "Users")
+    assert told == "affected (p95: 128 → 900 ms)"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [
+        ("[main] c.e.shop.Config - property is gone", "property is gone"),
+        ("[<*>] c.e.shop.web.AccessLog - GET /x", "GET /x"),
+        ("c.e.shop.Config : property is gone", "property is gone"),
+        ("user - logged in", "user - logged in"),
+        ("[warn] disk - full", "[warn] disk - full"),
+        ("[main] Config - property is gone", "property is gone"),
+        ("timeout: 3 s", "timeout: 3 s"),
+        ("http://x.example/ - ", "http://x.example/ -"),
+    ],
+)
+def test_threads_and_loggers_do_not_crowd_out_the_message(pattern: str, shown: str) -> None:
+    finding = next(f for f in story.findings() if f.code == "log-pattern")
+    assert message(replace(finding, subject=pattern), 100) == shown

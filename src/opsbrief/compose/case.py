@@ -41,7 +41,8 @@ TONES: Mapping[Verdict, Tone] = {
 
 
 #: "[main] c.e.shop.Config - " and "c.e.shop.Config : ": a thread or a dotted name before a dash or colon.
-_LOGGER = re.compile(r"^(?:\[[^\]]{0,60}\] +(?:[\w.$*<>-]{1,120} +)?|[\w$]{1,60}(?:\.[\w$]{1,60}){1,9} +)[-:] +(?=\S)")
+_NAME = r"[\w$<>*]{1,60}(?:\.[\w$<>*]{1,60}){1,9}"
+_LOGGER = re.compile(rf"^(?:\[[^\]]{{0,60}}\] +(?:(?:{_NAME}|[A-Z][\w$]{{1,60}}) +)?|{_NAME} +)[-:] +(?=\S)")
 
 
 class Case:

@@ -133,6 +133,7 @@ def _text(case: Case, series: Sequence[Series], shift: Finding, most: int) -> It
     spots = min(SPARK, first.values.size)
     at = int((case.window.start.timestamp() - first.start) / max(1, first.end - first.start) * spots)
     if 0 <= at < spots and whole.start < case.window.start:
-        note = f"↑ {case.clock.time(case.window.start, seconds=False)} {case.anchor}"
+        at_deploy = f"{case.clock.time(case.window.start, seconds=False)} {case.anchor}"
+        note = f"↑ {case.when if case.anchor == case.when else at_deploy}"
         rest = f", and {phrase.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
         yield f"{' ' * (room + 2 + at)}{note}{rest}"

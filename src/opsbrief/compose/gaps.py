@@ -53,8 +53,8 @@ def _said(group: list[Gap]) -> str:
 
 
 def _what(gap: Gap) -> str:
-    span = f" ({text.line(gap.span, 30).replace('-', ' ')})" if gap.span else ""
-    return f"{words.cut(gap.what, 90)}{span}"
+    what = words.cut(gap.what, 90)
+    return what if not gap.span or gap.span in what else f"{what} ({text.line(gap.span, 30).replace('-', ' ')})"
 
 
 def section(case: Case) -> Section:
