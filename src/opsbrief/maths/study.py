@@ -12,6 +12,10 @@ from opsbrief.maths.weekly import less, usual
 
 Array = npt.NDArray[np.float64]
 
+#: No slow wave seen so far is as strong as this; above it a smooth course says nothing, because a
+#: sawtooth, which neither one step nor one bend follows, is smooth by that measure as well.
+WAVE = 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -47,7 +51,7 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
     before, after = _there(values[: split - skip]), _there(values[split:])
     level = _middle(before)
     found = contrast(tested, split, None if rest is None else level)
-    if found.kind == "level" and found.changed and smooth(data):
+    if found.kind == "level" and found.changed and found.strength < WAVE and smooth(data):
         found = replace(found, strength=0.99)
     if found.kind == "sparse" and found.changed:
         level = float(before.mean())  # the median of a rare thing says nothing
