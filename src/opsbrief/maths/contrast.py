@@ -6,13 +6,13 @@ instant (the placebo windows of the same series) *and* when the ranks separate. 
 autocorrelation, slow drift, bursts and single outliers, where tests of significance call everything changed.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
-Array = npt.NDArray[np.float64]
+from opsbrief.maths.sample import Array, Sample, windows
 
 MIN_BEFORE = 8  # datapoints before the instant below which nothing can be said
 MIN_AFTER = 3  # datapoints after it
@@ -51,56 +51,18 @@ class Contrast:
         return self.strength >= 1
 
 
-def cliff(before: Array, after: Array) -> float:
-    """Return Cliff's delta: P(after > before) - P(after < before); ties count as neither."""
-    if not len(before) or not len(after):
-        return 0.0
-    ordered = np.sort(before)
-    below = np.searchsorted(ordered, after, "left").sum()
-    above = (len(ordered) - np.searchsorted(ordered, after, "right")).sum()
-    return float((below - above) / (len(before) * len(after)))
-
-
-def spread(values: Array) -> float:
-    """Return a robust standard deviation that outliers up to 5 % on each side cannot move.
-
-    The larger of the median absolute deviation and the 5-95 % range, both scaled to a normal's.
-    """
-    centre = np.median(values)
-    low, high = np.quantile(values, (0.05, 0.95))
-    return float(max(1.4826 * np.median(np.abs(values - centre)), (high - low) / 3.29))
-
-
-def memory(values: Array) -> float:
-    """Return the lag-1 autocorrelation, clipped to 0 ... 0.95, outliers pulled in first."""
-    if len(values) < 8:
-        return 0.0
-    centre, scale = float(np.median(values)), spread(values)
-    if scale == 0:
-        return 0.0
-    pulled = np.clip(values, centre - 3 * scale, centre + 3 * scale)
-    pulled = pulled - pulled.mean()
-    power = float(pulled @ pulled)
-    return float(np.clip(pulled[1:] @ pulled[:-1] / power, 0, 0.95)) if power else 0.0
-
-
-def windows(values: Array, length: int) -> Array:
-    """Return the medians of every window of ``length`` values."""
-    return np.asarray(np.median(sliding_window_view(values, length), axis=1))
-
-
-def drift(values: Array) -> float:
+def drift(values: Sample) -> float:
     """Return the slope per slot that ``values`` certainly have, shrunk to 0 where noise explains it."""
     count = len(values)
     if count < 20:
         return 0.0
     at = np.arange(count) - (count - 1) / 2
-    centre, scale = float(np.median(values)), spread(values)
-    pulled = np.clip(values, centre - 3 * scale, centre + 3 * scale)
-    slope = float(at @ pulled / (at @ at))
+    across = float(at @ at)
+    pulled = values.pulled
+    slope = float(at @ pulled) / across
     rest = pulled - pulled.mean() - slope * at
-    keep = memory(rest)
-    error = float(np.sqrt((rest @ rest) / (count - 2) / (at @ at) * (1 + keep) / (1 - keep)))
+    keep = Sample(rest).memory
+    error = math.sqrt(float(rest @ rest) / (count - 2) / across * (1 + keep) / (1 - keep))
     return slope * max(0.0, 1 - 4 * (error / slope) ** 2) if slope else 0.0
 
 
@@ -110,34 +72,28 @@ def contrast(values: Array, split: int, level: float | None = None) -> Contrast:
     ``level`` is the usual level of the raw series when ``values`` are differences from last week.
     """
     there = np.isfinite(values)
-    before, after = values[:split][there[:split]], values[split:][there[split:]]
+    before, after = Sample(values[:split][there[:split]]), Sample(values[split:][there[split:]])
     quiet = _silence(there, split)
+    sizes = len(before), len(after)
     if len(before) < MIN_BEFORE or (len(after) < MIN_AFTER and not quiet):
-        return Contrast("", 0.0, 0.0, _median(before), _median(after), 0.0, 0.0, len(before), len(after))
+        return Contrast("", 0.0, 0.0, before.median, after.median, 0.0, 0.0, *sizes)
     if quiet and len(after) < MIN_AFTER:
-        base = _median(before)
-        return Contrast("silent", quiet, -1.0, base, _median(after), -base, spread(before), len(before), len(after))
+        base = before.median
+        return Contrast("silent", quiet, -1.0, base, after.median, -base, before.spread, *sizes)
     slope = drift(before)
     if slope:
         reach = np.minimum(np.arange(len(after)), len(before))  # a drift is not believed for longer than it was seen
-        before = before - slope * (np.arange(len(before)) - len(before))
-        after = after - slope * reach
-    centre = float(np.median(before))
-    floor = _FLOOR * abs(centre if level is None else level) + 1e-12
-    found = [
-        (_level if len(after) > _SHORT else _brief)(before, after, centre, floor),
-        _burst(before, after, centre, floor),
-        _sparse(before, after, centre),
-        _spread(before, after, centre, floor),
-    ]
-    best = max(found, key=lambda each: each.strength)
+        before = Sample(before.values - slope * (np.arange(len(before)) - len(before)))
+        after = Sample(after.values - slope * reach)
+    floor = _FLOOR * abs(before.median if level is None else level) + 1e-12
+    best = (_level if len(after) > _SHORT else _brief)(before, after, floor)
+    for test in (_burst, _sparse, _spread):
+        found = test(before, after, floor, best.strength)
+        if found and found.strength > best.strength:
+            best = found
     if quiet > best.strength:
         best = replace(best, kind="silent", strength=quiet)
     return best
-
-
-def _median(values: Array) -> float:
-    return float(np.median(values)) if len(values) else float("nan")
 
 
 def _silence(there: npt.NDArray[np.bool_], split: int) -> float:
@@ -155,18 +111,19 @@ def _silence(there: npt.NDArray[np.bool_], split: int) -> float:
     return float(tail / max(3.0, 0.2 * len(after), 2.0 * float(gaps.max())))
 
 
-def _level(before: Array, after: Array, centre: float, floor: float) -> Contrast:
+def _level(before: Sample, after: Sample, floor: float) -> Contrast:
     """Test whether the level moved, in all of after or in its later half."""
-    noise = spread(before)
-    keep = memory(before)
-    parts = [(after, 1.0), (after[len(after) // 2 :], _LATE)] if len(after) >= 12 else [(after, 1.0)]
+    centre, noise, keep = before.median, before.spread, before.memory
+    parts = [(after, 1.0)]
+    if len(after) >= 12:
+        parts.append((Sample(after.values[len(after) // 2 :]), _LATE))
     best: Contrast | None = None
     for part, weight in parts:
         length = min(len(part), max(3, len(before) // 3))
-        placebo = float(np.quantile(np.abs(windows(before, length) - centre), 0.95))
-        error = 1.25 * noise * float(np.sqrt((1 + keep) / (1 - keep) / len(part)))
-        shift = float(np.median(part)) - centre
-        delta = cliff(before, part)
+        placebo = Sample(np.abs(windows(before.values, length) - centre)).quantile(0.95)
+        error = 1.25 * noise * math.sqrt((1 + keep) / (1 - keep) / len(part))
+        shift = part.median - centre
+        delta = before.delta(part.values)
         ratio = abs(shift) / max(placebo, min(error, noise), floor)
         strength = min(ratio / _RATIO, (abs(delta) / _DELTA) ** 2 * max(1.0, ratio / _RATIO) ** 0.5)
         strength *= weight
@@ -177,73 +134,75 @@ def _level(before: Array, after: Array, centre: float, floor: float) -> Contrast
     return best
 
 
-def _brief(before: Array, after: Array, centre: float, floor: float) -> Contrast:
+def _brief(before: Sample, after: Sample, floor: float) -> Contrast:
     """Test the level of a few points only, with a yardstick that earlier incidents in before cannot stretch."""
-    shift = float(np.median(after)) - centre
-    delta = cliff(before, after)
-    ratio = abs(shift) / max(_WIDTH * _range(before), floor)
+    centre = before.median
+    shift = after.median - centre
+    delta = before.delta(after.values)
+    ratio = abs(shift) / max(_WIDTH * before.range(), floor)
     strength = min(ratio, (abs(delta) / _APART) ** 2)
-    noise = spread(before)
-    return Contrast("level", strength, delta, centre, centre + shift, shift, noise, len(before), len(after))
+    return Contrast("level", strength, delta, centre, centre + shift, shift, before.spread, len(before), len(after))
 
 
-def _burst(before: Array, after: Array, centre: float, floor: float) -> Contrast:
+def _burst(before: Sample, after: Sample, floor: float, _least: float) -> Contrast | None:
     """Test for a short excursion right after the instant: a later one is no matter of the deploy."""
-    noise = spread(before)
+    centre, noise = before.median, before.spread
     length = min(4, len(after))
-    near = windows(after[: length + max(3, len(after) // 20)], length) - centre
+    delta = before.delta(after.values[:length])
+    if abs(delta) <= 0.8:
+        return None
+    near = windows(after.values[: length + max(3, len(after) // 20)], length) - centre
     peak = float(near[np.argmax(np.abs(near))])
-    placebo = np.abs(windows(before, length) - centre)
-    usual = max(float(placebo.max()) if len(after) > 8 else float(np.quantile(placebo, 0.95)), noise, floor)
-    delta = cliff(before, after[:length])
-    strength = abs(peak) / usual / _SUDDEN if abs(delta) > 0.8 else 0.0
+    placebo = Sample(np.abs(windows(before.values, length) - centre))
+    usual = max(placebo.quantile(1.0 if len(after) > 8 else 0.95), noise, floor)
+    strength = abs(peak) / usual / _SUDDEN
     return Contrast("burst", strength, delta, centre, centre + peak, peak, noise, len(before), len(after))
 
 
-def _sparse(before: Array, after: Array, centre: float) -> Contrast:
+def _sparse(before: Sample, after: Sample, _floor: float, _least: float) -> Contrast | None:
     """Test counts that are nearly always the same value (0): how often are they above it."""
-    old, new = float((before > centre).mean()), float((after > centre).mean())
-    if (before == centre).mean() < 0.6 or new <= old:
-        return Contrast("", 0.0, 0.0, centre, centre, 0.0, 0.0, len(before), len(after))
+    centre = before.median
+    below, upto = before.ordered.searchsorted(centre, "left"), before.ordered.searchsorted(centre, "right")
+    if (upto - below) / len(before) < 0.6:
+        return None
+    old, new = 1 - float(upto) / len(before), float((after.values > centre).mean())
+    if new <= old:
+        return None
     size = 1 / len(before) + 1 / len(after)
     pooled = (old * len(before) + new * len(after) + 1) / (len(before) + len(after) + 2)
-    errors = (new - old) / float(np.sqrt(pooled * (1 - pooled) * size))
-    shift = float(after.mean() - before.mean())
-    grown = shift / (0.5 * max(float(np.abs(before).mean()), 1e-12))  # half as much again, at the least
+    errors = (new - old) / math.sqrt(pooled * (1 - pooled) * size)
+    was, now = float(before.values.mean()), float(after.values.mean())
+    grown = (now - was) / (0.5 * max(float(np.abs(before.values).mean()), 1e-12))  # half as much again, at the least
     strength = min(errors / _SPARSE, (new - old) / _SHARE, grown)
-    return Contrast(
-        "sparse", strength, cliff(before, after), float(before.mean()), float(after.mean()), shift, spread(before),
-        len(before), len(after),
-    )  # fmt: skip
+    delta = before.delta(after.values)
+    return Contrast("sparse", strength, delta, was, now, now - was, before.spread, len(before), len(after))
 
 
-def _spread(before: Array, after: Array, centre: float, floor: float) -> Contrast:
-    """Test for more noise: both the range and the point-to-point differences must have grown."""
-    noise = spread(before)
-    nothing = Contrast("", 0.0, 0.0, centre, centre, 0.0, noise, len(before), len(after))
+def _spread(before: Sample, after: Sample, floor: float, least: float) -> Contrast | None:
+    """Test for more noise: both the range and the point-to-point differences must have grown.
+
+    None as soon as it cannot exceed ``least``.
+    """
     if len(after) < 20 or len(before) < 20:
-        return nothing
-    wide = _log_ratio(_range(before), _range(after), floor)
+        return None
+    strength = _log_ratio(before.range(), after.range(), floor) / _SPREAD
+    if strength <= least:
+        return None
+    middle = _log_ratio(before.range(0.25), after.range(0.25), floor)  # not the outliers alone
     jump = _log_ratio(_typical(before), _typical(after), floor)
     length = min(len(after), len(before) // 3)
-    past = [_range(before[at : at + length]) for at in range(0, len(before) - length + 1, max(1, length // 3))]
-    grown = _log_ratio(max(past), _range(after), floor)
-    middle = _log_ratio(_range(before, 0.25), _range(after, 0.25), floor)  # not the outliers alone
-    strength = min(wide / _SPREAD, jump / _JITTER, grown / 0.5, middle / _SPREAD)
+    starts = range(0, len(before) - length + 1, max(1, length // 3))
+    past = max(Sample(before.values[at : at + length]).range() for at in starts)
+    strength = min(strength, jump / _JITTER, _log_ratio(past, after.range(), floor) / 0.5, middle / _SPREAD)
+    delta, grown = before.delta(after.values), after.spread - before.spread
     return Contrast(
-        "spread", strength, cliff(before, after), centre, float(np.median(after)), spread(after) - noise, noise,
-        len(before), len(after),
-    )  # fmt: skip
+        "spread", strength, delta, before.median, after.median, grown, before.spread, len(before), len(after)
+    )
 
 
-def _range(values: Array, tail: float = 0.1) -> float:
-    low, high = np.quantile(values, (tail, 1 - tail))
-    return float(high - low)
-
-
-def _typical(values: Array) -> float:
-    return float(np.quantile(np.abs(np.diff(values)), 0.7))
+def _typical(values: Sample) -> float:
+    return Sample(np.abs(np.diff(values.values))).quantile(0.7)
 
 
 def _log_ratio(old: float, new: float, floor: float) -> float:
-    return float(np.log((new + floor / 4) / (old + floor / 4)))
+    return math.log((new + floor / 4) / (old + floor / 4))

@@ -11,7 +11,8 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.maths.contrast import Contrast, cliff, memory, spread
+from opsbrief.maths.contrast import Contrast
+from opsbrief.maths.sample import cliff, memory, spread
 
 Array = npt.NDArray[np.float64]
 

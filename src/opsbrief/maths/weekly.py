@@ -3,11 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from opsbrief.maths.contrast import spread
-
-Array = npt.NDArray[np.float64]
+from opsbrief.maths.sample import Array, spread
 
 
 def lay(values: Array, start: int, step: int, grid: Array) -> Array:

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
+from opsbrief.maths.sample import Array
 from opsbrief.maths.study import Study, study
-from opsbrief.maths.weekly import Array, lay
+from opsbrief.maths.weekly import lay
 from opsbrief.model.evidence import Evidence, Series
 from opsbrief.model.finding import Onset, Verdict
 from opsbrief.model.scope import Metric
