@@ -12,7 +12,7 @@ from opsbrief.compose.case import folded, message
 from opsbrief.compose.receipts import runs
 from opsbrief.errors import GapKind
 from opsbrief.model.brief import Brief, Scorecard, Table
-from opsbrief.model.evidence import Evidence, Gap, Outcome
+from opsbrief.model.evidence import Evidence, Gap, Outcome, Series
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.render import html, markdown, text
 
@@ -306,3 +306,19 @@ def test_users_are_affected_when_one_of_their_metrics_got_worse() -> None:
 def test_threads_and_loggers_do_not_crowd_out_the_message(pattern: str, shown: str) -> None:
     finding = next(f for f in story.findings() if f.code == "log-pattern")
     assert message(replace(finding, subject=pattern), 100) == shown
+
+
+def test_a_host_that_does_not_deviate_is_said_to_be_what_was_found_of_it() -> None:
+    lead = shift(hosts=("app1", "app2", "app3"))
+    of = {
+        item.host: item.id for item in story.evidence().items(Series) if item.metric == "connections" and not item.span
+    }
+    verdicts = {"app4": Verdict.UNCHANGED, "app5": Verdict.BEGAN_BEFORE, "app6": Verdict.CANNOT_TELL}
+    single = [
+        Finding(code="series", subject=host, verdict=verdict, headline="", basis=(of[host],))
+        for host, verdict in verdicts.items()
+    ]
+    told = "3 of 8 hosts deviate: app1–app3 unchanged on app4; began before on app5; cannot tell on app6; "
+    assert lines(compose(story.evidence(), [lead, *single]), "Hosts") == [f"{told}not told on app7 and app8"]
+    more = replace(story.evidence(), scope=replace(story.scope(), hosts=("app1", "db1")))
+    assert lines(compose(more, [lead]), "Hosts")[0].endswith("not told on app4–app8; no series on db1")

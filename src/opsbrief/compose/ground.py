@@ -22,12 +22,31 @@ def places(case: Case) -> Iterator[Line]:
 
 
 def _hosts(case: Case, lead: Finding) -> Line:
-    deviate, known = hosts(lead.hosts), hosts(case.scope.hosts)
-    rest = [host for host in known if host not in deviate]
-    note = f"not on {words.listing(folded(rest), 8)}" if rest and deviate else ""
-    return Line(
-        label="Hosts", text=f"{where(lead)} deviate: {words.listing(folded(deviate), 10)}", detail=note, refs=refs(lead)
-    )
+    """Say which hosts deviate, and of each other host what was found of it; silence is not "unchanged"."""
+    deviate = hosts(lead.hosts)
+    said_ = f"{where(lead)} deviate: {words.listing(folded(deviate), 10)}"
+    others: dict[str, list[str]] = {}
+    found = _verdicts(case, lead)
+    for host in hosts({*case.scope.hosts, *found}):
+        if host not in deviate and (host in found or not lead.facts.get("rank")):
+            others.setdefault(found.get(host, "no series"), []).append(host)
+    notes = [f"{verdict} on {words.listing(folded(names), 8)}" for verdict, names in others.items()]
+    return Line(label="Hosts", text=said_, detail="; ".join(notes), refs=refs(lead))
+
+
+def _verdicts(case: Case, lead: Finding) -> dict[str, str]:
+    """Return what the analysis says of the lead's metric on each host that has a series of it."""
+    metrics = {case.series[name].metric for name in lead.basis if name in case.series}
+    found = {
+        text.line(item.host, 80): "not told"
+        for item in case.series.values()
+        if item.host and item.metric in metrics and not lead.facts.get("rank")
+    }
+    for finding in case.all("series"):
+        for item in [case.series[name] for name in finding.basis if name in case.series]:
+            if item.host and item.metric in metrics:
+                found[text.line(item.host, 80)] = str(finding.verdict)
+    return found
 
 
 def _restarts(case: Case) -> Iterator[Line]:
