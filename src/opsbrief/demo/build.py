@@ -1,6 +1,6 @@
 """Write the whole story into a folder, with the configuration that reads it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,7 @@ def build(folder: Path, end: datetime) -> Path:
     if folder.exists() and any(folder.iterdir()):
         raise OpsbriefError(f"{folder} is not empty", "name another folder, or remove it first")
     folder.mkdir(parents=True, exist_ok=True)
+    end = end.astimezone(UTC)
     start = int(story.minutes(end)[0])
     for name, values in story.series(end):
         path = folder / "whisper" / f"{name.replace('.', '/')}.wsp"
