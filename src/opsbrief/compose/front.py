@@ -5,6 +5,7 @@ evidence was never asked for is absent; a line whose evidence is missing says "c
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
@@ -15,7 +16,7 @@ from opsbrief.model.brief import Cell, Column, Entry, Figure, Line, Scorecard, S
 from opsbrief.model.finding import Finding, Verdict
 
 PATTERNS = 10
-ENTRIES = 8
+ENTRIES = 7
 
 
 def page(case: Case, figure: Figure | None) -> Iterator[Section]:
@@ -110,8 +111,16 @@ def timeline(case: Case, most: int) -> Timeline:
     ranked = [finding for finding in case.all("timeline") if finding.onset and finding.subject != "end"]
     shown = sorted(ranked[:most], key=lambda finding: finding.onset.at if finding.onset else case.window.start)
     entries = tuple(
-        Entry(at=case.moment(finding.onset.at, seconds=False), text=words.cut(finding.headline, 140))
+        Entry(at=case.moment(finding.onset.at, seconds=False), text=_instant(finding, 72 if most == ENTRIES else 200))
         for finding in shown
         if finding.onset
     )
     return Timeline(entries=entries, cut=len(ranked) - len(shown))
+
+
+def _instant(finding: Finding, cap: int) -> str:
+    """Return what happened; of a log line the message without its thread and logger."""
+    what, colon, said_ = text.line(finding.headline, 1000).partition(": ")
+    if finding.subject == "first-error" and colon:
+        return words.cut(f"{what}: {message(replace(finding, subject=said_), cap)}", cap)
+    return words.cut(finding.headline, cap)

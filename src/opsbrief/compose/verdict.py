@@ -54,7 +54,8 @@ def verdicts(case: Case) -> Iterator[Line]:
     alibis = case.all("alibi")
     yield from (_line(str(f.verdict).capitalize(), f) for f in alibis if f.verdict is not Verdict.CANNOT_TELL)
     yield from _users(case)
-    yield from (_line("Cannot tell", f) for f in alibis if f.verdict is Verdict.CANNOT_TELL)
+    # Its headline says what is missing; what was looked at stands on a page of its own.
+    yield from (replace(_line("Cannot tell", f), detail="") for f in alibis if f.verdict is Verdict.CANNOT_TELL)
     yield from _unclear(case)
     for shift in [f for f in case.shifts if f.verdict is Verdict.BEGAN_BEFORE and not f.facts.get("rank")][:2]:
         yield replace(_line("Began before", shift), detail="")
