@@ -10,6 +10,7 @@ from opsbrief.model.evidence import Addition, Release
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _LEAST = 3  # constant words that must be found together
 _SHARE = 0.75  # part of the pattern's words that must be there
+_LOGGER = re.compile(r"[A-Za-z_$][\w$]*(?:\.[\w$]+)+:?")  # c.e.shop.pool.ConnectionPool: who says it, not what
 _PROSE = (".md", ".txt", ".rst", ".adoc", ".lock", ".json", ".html", ".svg")
 
 
@@ -64,7 +65,11 @@ def _words(text: str) -> list[str]:
 
 
 def _constant(pattern: str) -> frozenset[str]:
-    """Return the words of the message itself: pieces with a variable in them and the level are left out."""
-    pieces = [piece for piece in pattern.split() if ANY not in piece or "=" in piece]
+    """Return the words of the message itself: variables, the level, the thread and the logger are left out."""
+    pieces = [
+        piece
+        for piece in pattern.split()
+        if (ANY not in piece or "=" in piece) and not _LOGGER.fullmatch(piece) and piece[0] + piece[-1] != "[]"
+    ]
     words = frozenset(_words(" ".join(pieces).replace(ANY, " ")))
     return words - {"error", "warn", "warning", "info", "debug", "fatal", "trace", "com", "org", "net"}
