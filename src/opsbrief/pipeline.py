@@ -21,15 +21,18 @@ from opsbrief.resolve import Ask, resolve
 
 if TYPE_CHECKING:
     from opsbrief.config import Config
+    from opsbrief.deliver import Letter, Receipt
     from opsbrief.model.brief import Brief
     from opsbrief.model.evidence import Evidence
     from opsbrief.model.finding import Finding
     from opsbrief.model.window import Window
+    from opsbrief.settings import Mail
 
 TIMEOUT = 30.0  # seconds a deploy log may take when nobody says otherwise
-FORMATS = ("html", "md", "txt", "json")
+FORMATS = ("html", "md", "txt", "json", "eml")
 USUAL = ("html", "md", "txt")
 _DRAWN = ("md",)  # formats that refer to PNG files
+_LOADS_PNG = (*_DRAWN, "eml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ def collect(
 ) -> Result:
     """Do the main job: everything from the question to a bundle on disk."""
     _known(order.formats)
-    if set(order.formats) & set(_DRAWN):
+    if set(order.formats) & set(_LOADS_PNG):
         # matplotlib takes half a second to import: let it load while the network is waited for.
         threading.Thread(target=importlib.import_module, args=("opsbrief.render.png",), daemon=True).start()
     evidence, interrupted = gather(config, order, now=now, listen=listen, tell=tell)
@@ -138,6 +141,54 @@ def again(
     return findings, brief, tuple(_render(evidence, findings, brief, formats))
 
 
+def sendable(config: "Config", to: Sequence[str] = ()) -> "Mail":
+    """Return how mail is sent. Raises ConfigError when that is not configured or nobody is to get it."""
+    from opsbrief.settings import mailbox  # noqa: PLC0415 - only where mail is sent
+
+    where = ", ".join(str(path) for path in config.files or config.searched)
+    if config.deliver.mail is None:
+        hint = "deliver.mail needs: smtp (the relay) or sendmail, and from; 'opsbrief config --schema' has all of it"
+        raise ConfigError(Problem(where, "deliver.mail", "no mail is configured", hint))
+    if not (to or config.deliver.mail.to):
+        hint = "name an address on the command line, or set it here"
+        raise ConfigError(Problem(where, "deliver.mail.to", "nobody is named to send the mail to", hint))
+    for address in to:
+        try:
+            mailbox(address)
+        except ValueError as error:
+            raise ConfigError(Problem("--to", "", str(error))) from None
+    return config.deliver.mail
+
+
+def letter(config: "Config", brief: "Brief", to: Sequence[str] = (), *, reply_to: "Brief | None" = None) -> "Letter":
+    """Return the mail that ``send`` would send; where no mail is configured, a draft without addresses."""
+    from opsbrief.deliver import message  # noqa: PLC0415 - only where mail is written
+
+    mail = config.deliver.mail
+    return message.build(
+        brief, sender=mail.sender if mail else "", to=to or (mail.to if mail else ()), reply_to=reply_to
+    )
+
+
+def send(
+    config: "Config",
+    brief: "Brief",
+    to: Sequence[str] = (),
+    *,
+    reply_to: "Brief | None" = None,
+    auto: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> "Receipt":
+    """Send a brief as configured; ``reply_to`` is the brief whose mail it answers.
+
+    Raises ConfigError as ``sendable`` does, DeliveryError when nobody took it.
+    """
+    mail = sendable(config, to)
+    from opsbrief import deliver  # noqa: PLC0415 - only where mail is sent
+
+    return deliver.send(brief, mail, to, reply_to=reply_to, auto=auto, forbidden=config.secrets(), tell=tell)
+
+
 def _known(formats: Sequence[str]) -> None:
     wrong = [name for name in formats if name not in FORMATS]
     if wrong:
@@ -159,6 +210,10 @@ def _render(
         if name in _WRITERS:
             file, media_type, write = _WRITERS[name]
             yield Artifact(file, media_type, write(brief, images).encode())
+    if "eml" in formats:
+        from opsbrief.deliver import message  # noqa: PLC0415 - same
+
+        yield Artifact("brief.eml", "message/rfc822", message.build(brief).data)
 
 
 def _images(brief: "Brief") -> Iterator[tuple[Artifact, str]]:

@@ -63,11 +63,34 @@ class Mail:
     )
     sender: str = field(metadata={"help": "address the mail comes from", "key": "from"})
     to: tuple[str, ...] = field(default=(), metadata={"help": "addresses it goes to", "single": True})
+    timeout: float = field(
+        default=60.0, metadata={"help": "time the sending may take, retries included", "duration": True}
+    )
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
         if bool(self.smtp) == bool(self.sendmail):
             raise ValueError("give either smtp or sendmail")
+        if bool(self.user) != (self.password is not None):
+            raise ValueError("user and password belong together")
+        if self.password is not None and self.tls == "none":
+            raise ValueError("a password is only sent over TLS: take tls: starttls or implicit, or leave user out")
+        for address in (self.sender, *self.to):
+            mailbox(address)
+
+
+def mailbox(text: str) -> tuple[str, str]:
+    """Return display name and bare address of "name@host" or "Name <name@host>"; ValueError when it is neither."""
+    if not (match := _MAILBOX.fullmatch(text.strip())) or len(text) > 320:
+        raise ValueError(f"{text[:80]!r} is no mail address; it should look like name@example.com")
+    return (match["name"] or "").strip().strip('"'), match["bare"] or match["inner"]
+
+
+_WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"  # no quotes, blanks, brackets: nothing that means something in a header
+_BARE = (
+    rf"{_WORD}(?:\.{_WORD})*@[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_MAILBOX = re.compile(rf"(?P<bare>{_BARE})|(?P<name>[^<>]*)<(?P<inner>{_BARE})>")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,7 +185,7 @@ def test_deploys_in_order_with_other_options(tmp_path: Path) -> None:
         (BASE + "services: {s: {deploys: [puppe]}}", "services.s.deploys: there is no deploy log 'puppe'"),
         ("services: {s: {metrics: [{name: x}]}}", "services.s.metrics[0]: 'target' is missing"),
         ("redact: {patterns: [{name: x, regex: '('}]}", "redact.patterns[0].regex: is no regular expression"),
-        ("deliver: {mail: {smtp: h, sendmail: [s], from: a}}", "deliver.mail: give either smtp or sendmail"),
+        ("deliver: {mail: {smtp: h, sendmail: [s], from: a@b}}", "deliver.mail: give either smtp or sendmail"),
     ],
 )
 def test_mistakes_say_where_and_what_to_do(tmp_path: Path, text: str, said: str) -> None:
@@ -243,7 +243,7 @@ def test_a_login_from_netrc_has_user_and_password(tmp_path: Path) -> None:
     [
         "sources: {g: {type: graphite, url: http://g, auth: {bearer: {command: [x]}}}}",
         "sources: {d: {type: deploylog, command: [x]}}",
-        "deliver: {mail: {sendmail: [x], from: a}}",
+        "deliver: {mail: {sendmail: [x], from: a@example.com}}",
     ],
 )
 def test_a_file_that_others_can_write_may_name_no_command(tmp_path: Path, mode: int, text: str) -> None:

@@ -10,6 +10,7 @@ from opsbrief.cli import options
 from opsbrief.cli.progress import progress
 from opsbrief.cli.settings import Settings
 from opsbrief.config import Config
+from opsbrief.errors import DeliveryError
 from opsbrief.model.window import Window
 from opsbrief.resolve import explain
 
@@ -19,6 +20,7 @@ from opsbrief.resolve import explain
 Examples:
   opsbrief collect --since deploy
   opsbrief collect shop --since deploy --format html -o /var/www/briefs
+  opsbrief collect shop --since deploy --send dev@example.com
   opsbrief collect --since 'friday 15:00' --until 'friday 18:00' --json
 
 {options.TIMES}
@@ -29,24 +31,50 @@ Exit codes: 0 written, every source answered; 1 failed; 2 usage or configuration
 @options.service
 @options.window
 @options.sources
-@click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json. Default: html,md,txt.")
+@click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json, eml. Default: html,md,txt.")
 @click.option("--out", "-o", type=click.Path(file_okay=False), metavar="DIR", help="Folder for the bundle.")
+@click.option(
+    "--send",
+    is_flag=False,
+    flag_value="",
+    metavar="[TO]",
+    help="Mail it too: to TO (comma list), or to the configured addresses.",
+)
 @click.option("--people", is_flag=True, help="Name the authors of commits; without it no person is named.")
 @click.option("--dry-run", "-n", is_flag=True, help="Resolve the window, say what would be asked, and stop.")
 @click.option("--fail-on", type=click.Choice(["changed", "gaps"]), help="End with exit code 6 when this is so.")
 @options.as_json
 @click.pass_obj
-def command(settings: Settings, /, *, dry_run: bool, fail_on: str | None, as_json: bool, **given: object) -> int:
+def command(
+    settings: Settings, /, *, dry_run: bool, fail_on: str | None, as_json: bool, send: str | None, **given: object
+) -> int:
     """Gather the evidence since an instant and write the brief."""
     config = settings.load()
     order = options.order(**given)
+    to = options.split((send,)) if send else ()
+    if send is not None:
+        pipeline.sendable(config, to)
     if dry_run:
         return _rehearse(settings, config, order)
     with progress(settings) as listen:
         result = pipeline.collect(config, order, listen=listen, tell=lambda found: _tell(settings, found))
     code = 6 if fail_on and _holds(result, fail_on) else result.exit_code
-    _report(settings, result, code, as_json=as_json)
+    failed = _mail(settings, config, result, to) if send is not None else None
+    _report(settings, result, failed.exit_code if failed else code, as_json=as_json)
+    if failed:
+        raise failed
     return code
+
+
+def _mail(settings: Settings, config: Config, result: pipeline.Result, to: tuple[str, ...]) -> DeliveryError | None:
+    """Send the brief; a failure is told after everything else, for the bundle is there whatever happens."""
+    from opsbrief.cli import send  # noqa: PLC0415 - only for --send
+
+    try:
+        send.deliver(settings, config, result.brief, result.bundle, to)
+    except DeliveryError as error:
+        return error
+    return None
 
 
 def _tell(settings: Settings, found: Window) -> None:

@@ -30,7 +30,7 @@ It needs no server, no configuration and no network: only git. It opens nothing 
     help="Folder for the story; must be new or empty.",
 )
 @click.option("--at", metavar="T", help="Let the story end at this ISO time instead of now.")
-@click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json. Default: html,md,txt.")
+@click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json, eml. Default: html,md,txt.")
 @click.pass_obj
 def command(settings: Settings, out: Path, at: str | None, formats: tuple[str, ...]) -> int:
     """Build the story of a bad release on this disk and write its brief."""

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
     "A finished bundle": (
         ("render", "Write the brief of a bundle again, offline."),
         ("show", "Show where a number of a brief comes from."),
+        ("send", "Send the brief of a bundle by mail."),
     ),
     "Setting up": (
         ("init", "Ask a few questions and write a configuration that works."),

@@ -8,7 +8,7 @@ import click
 from opsbrief import bundle, pipeline
 from opsbrief.cli.settings import Settings
 
-_PLACES = {"html": "brief.html", "md": "brief.md", "txt": "brief.txt", "json": "findings.json"}
+_PLACES = {"html": "brief.html", "md": "brief.md", "txt": "brief.txt", "json": "findings.json", "eml": "brief.eml"}
 
 
 @click.command(
@@ -17,7 +17,7 @@ Examples:
   opsbrief render opsbrief-shop-20261120T164000Z
   opsbrief render opsbrief-shop-20261120T164000Z --format md -o /tmp/brief
 
-Without -o: txt goes to the terminal, md, html and json to standard output."""
+Without -o: txt goes to the terminal, md, html, json and eml (a draft for a mail program) to standard output."""
 )
 @click.argument("path", metavar="BUNDLE", type=click.Path(exists=True, path_type=Path))
 @click.option("--format", "-f", "form", type=click.Choice(list(_PLACES)), help="Default: for the terminal.")

@@ -1,0 +1,42 @@
+"""Give a letter to a local ``sendmail -t -i``, as cron boxes have it: it queues and repeats by itself."""
+
+from opsbrief.deliver.letter import Letter, Receipt
+from opsbrief.errors import DeliveryError, SourceError
+from opsbrief.settings import Mail
+from opsbrief.text import line
+from opsbrief.transport import process
+from opsbrief.transport.deadline import Deadline
+
+_MEANINGS = {  # sysexits.h
+    64: "it does not know an option it was given",
+    65: "it refuses the message",
+    67: "it does not know a recipient",
+    68: "it does not know the host of a recipient",
+    69: "a service it needs is not there",
+    75: "it could not take the message for now",
+    77: "it is not allowed to",
+    78: "its configuration is wrong",
+    127: "the program is not there",
+}
+
+
+def send(mail: Mail, letter: Letter) -> Receipt:
+    """Run the configured program with the message on its standard input, lines ending as on this system.
+
+    It reads the recipients from the headers (-t). Raises DeliveryError when it ends with a failure.
+    """
+    program = mail.sendmail[0]
+    try:
+        done = process.run(
+            mail.sendmail, Deadline(mail.timeout), stdin=letter.data.replace(b"\r\n", b"\n"), cap=1 << 16
+        )
+    except SourceError as error:
+        raise DeliveryError(f"{program} did not take the mail: {error.message}", error.hint) from None
+    if done.status:
+        why = _MEANINGS.get(done.status, "")
+        said = line(done.stderr or done.stdout)
+        raise DeliveryError(
+            f"{program} did not take the mail: it ended with status {done.status}{f' ({why})' if why else ''}",
+            f"it said: {said}" if said else "it said nothing; its log may say more",
+        )
+    return Receipt(letter=letter, relay=program, accepted=letter.recipients)
