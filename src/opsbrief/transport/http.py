@@ -29,6 +29,7 @@ from opsbrief.transport.failure import CONNECT, bare, mapped
 
 log = logging.getLogger(__name__)
 
+NDJSON = "application/x-ndjson"
 _CHUNK = 1 << 18
 _RETRIED = frozenset({429, 502, 503, 504})
 _HTML = ("text/html", "application/xhtml")
@@ -260,6 +261,7 @@ class Client:
     ) -> Answer:
         """Ask once, or again where that is safe and there is time, and return the whole answer.
 
+        ``json_body`` is any JSON value; with a Content-Type of NDJSON, a list of them, one a line.
         ``allow`` lists statuses >= 400 that the caller handles itself. ``repeatable=False`` for a
         request that changes something. Raises SourceError with the GapKind of the failure.
         """
@@ -267,8 +269,9 @@ class Client:
         send = dict(headers or {})
         data = None
         if json_body is not None:
-            data = json.dumps(json_body).encode()
-            send["Content-Type"] = "application/json"
+            kind = send.setdefault("Content-Type", "application/json")
+            parts = json_body if kind == NDJSON and isinstance(json_body, list) else [json_body]
+            data = "\n".join([*map(json.dumps, parts), ""]).encode()
         for attempt in range(self._retries + 1):
             last = attempt == self._retries or not repeatable
             try:
