@@ -269,6 +269,12 @@ def test_a_configured_pattern(tmp_path: Path) -> None:
         "boom\n  more", "WARN", {"host.name": "db1"}, at(2) + timedelta(seconds=11),
     )  # fmt: skip
     assert (two.body, two.severity_text) == ("bang", "")
+    path.write_text("app1 at 2026-11-20 15:02:11.25: boom\nnothing\n")
+    (record,) = samples(ask(str(path), None, pattern=r"(?P<host>\w+) at (?P<time>[^:]*:\d\d:[\d.]+)"))[
+        "incident"
+    ].records
+    assert record.timestamp == at(2) + timedelta(seconds=11.25)
+    assert record.body == "app1 at 2026-11-20 15:02:11.25: boom\nnothing"
 
 
 @pytest.mark.parametrize(
@@ -310,6 +316,18 @@ def test_queries_and_ignored_lines(tmp_path: Path) -> None:
         assert (sample.total, sample.query) == (wanted, entry.query)
     two = ask(str(path), None, Logs(query="b"), Logs(query="INFO"), Logs(query="x", source="other"))
     assert [item.query for item in two if isinstance(item, LogSample)] == ["b", "INFO"]
+
+
+def test_a_query_meant_for_elasticsearch_is_not_a_zero(tmp_path: Path) -> None:
+    path = tmp_path / "app.log"
+    path.write_text(plain(at(-59), "INFO key:value") + plain(at(10), "INFO y"))
+    for query in ("service:shop", "shop AND NOT health"):
+        items = ask(str(path), None, Logs(query=query))
+        assert not samples(items)
+        assert {gap.kind for gap in gaps(items)} == {GapKind.REJECTED}
+    found = samples(ask(str(path), None, Logs(query="key:value")))
+    assert (found["before"].total, found["incident"].total) == (1, 0)
+    assert samples(ask(str(path), None, Logs(query="re:a:b")))["before"].total == 0
 
 
 def test_a_sample_is_bounded_even_and_always_the_same(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import os
 import pwd
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -122,7 +122,11 @@ class Repository:
         common, objects, form, shallow = done.stdout.decode("utf-8", "surrogateescape").splitlines()[:4]
         repository.common, repository.objects, repository.object_format = Path(common), objects, form
         if shallow == "true":
-            repository.shallow = frozenset((repository.common / "shallow").read_text("ascii", "replace").split())
+            try:
+                cut = (repository.common / "shallow").read_text("ascii", "replace")
+            except OSError as error:
+                raise SourceError(GapKind.UNAUTHORIZED, f"cannot read {path}/shallow: {error.strerror}") from error
+            repository.shallow = frozenset(cut.split())
         return repository
 
     def _argv(self, graph: str, args: tuple[str, ...]) -> list[str]:
@@ -180,7 +184,10 @@ class Repository:
             return None
         logs = self.common / "logs" / "refs" / "remotes"
         heard = [self.common / "FETCH_HEAD", self.common / "packed-refs", *logs.glob("*/*")]
-        times = [path.stat().st_mtime for path in heard if path.is_file()]
+        times = []
+        for path in heard:
+            with suppress(OSError):  # not there, or replaced this very moment
+                times.append(path.stat().st_mtime)
         return utc(max(times)) if times else None
 
 

@@ -10,12 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from opsbrief.lines import level
-from opsbrief.lines.stamp import Clock, Form, fraction
+from opsbrief.lines.stamp import Clock, Form, behind
 from opsbrief.model.evidence import LogRecord
 from opsbrief.text import LINE_CAP, clean, decode, line
 
 _REACH = 140  # bytes behind the stamp in which a level is looked for
-_FRACTION = re.compile(rb"[.,]?(\d{1,9})")
 _LEAD = re.compile(r"\A[\s\]|:,-]*(?:\[?(?:[A-Za-z]+:)?([A-Za-z]+)\]?(?:\s*[|:-])?\s+)?")
 _SEPARATORS = re.compile(r"\A[\s\]]*(?:[-|:] )?")
 _RFC3164 = re.compile(r"\A\s*([\w.:-]+) ([\w./@-]+)(?:\[(\d+)\])?:\s?")
@@ -66,8 +65,8 @@ class Plain:
             if hint:
                 name = level.priority(hint) if hint.isdigit() else level.normal(hint.decode())
             else:
-                behind = match.start() + 1 if inside else match.end()
-                word = search(block, behind, behind + _REACH)
+                near = match.start() + 1 if inside else match.end()
+                word = search(block, near, near + _REACH)
                 name = names.get(word[word.lastindex or 0], "") if word else ""
             found.append((match.start(), name, second, rest))
         return found
@@ -92,7 +91,7 @@ class Plain:
         elif self.form.name == "access log" or self.form.inside:
             text = decode(raw[: match.start(2) - 1]).rstrip("[ ") + " " + text.lstrip(" ]")
         return LogRecord(
-            timestamp=_exact(at, raw, match.end(2) - 1),
+            timestamp=datetime.fromtimestamp(at, UTC) + timedelta(microseconds=behind(raw, match.end(2) - 1)),
             body=body(_lead(text, level), cut),
             severity_text=level,
             attributes=attributes,
@@ -105,13 +104,6 @@ class Plain:
         if match[0].startswith(b"\n<") and b">1 " in match[0]:
             return _RFC5424.match(text)
         return _RSYSLOG.match(text) if self.form.name == "ISO 8601" else None
-
-
-def _exact(at: int, raw: bytes, behind: int) -> datetime:
-    """Return the second ``at`` with the fraction that follows it in the stamp."""
-    found = _FRACTION.match(raw, behind)
-    micros = fraction(found[1]) if found else 0
-    return datetime.fromtimestamp(at, UTC) + timedelta(microseconds=micros)
 
 
 def _lead(text: str, name: str) -> str:

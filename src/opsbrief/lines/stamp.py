@@ -16,6 +16,7 @@ _DAY = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
 _TIME = r"\d\d:\d\d:\d\d"
 _ZONE = r"(?:\ ?(Z|UTC|GMT|[+-]\d\d:?\d\d)(?![\w:]))?"
 _OFFSET = re.compile(rb"([+-])(\d\d):?(\d\d)")
+_FRACTION = re.compile(rb"[.,]?(\d{1,9})")
 _NUMBERS = re.compile(rb"\d+")
 
 Read = Callable[["Clock", bytes, bytes | None], int]
@@ -159,3 +160,9 @@ def _readable(form: Form, clock: Clock, found: re.Match[bytes]) -> bool:
 def fraction(digits: bytes) -> int:
     """Return microseconds of the digits behind a decimal point."""
     return int(digits[:6].ljust(6, b"0"))
+
+
+def behind(text: bytes, place: int) -> int:
+    """Return the microseconds of the fraction that stands at ``place``, right behind the second; 0 if none does."""
+    found = _FRACTION.match(text, place)
+    return fraction(found[1]) if found else 0

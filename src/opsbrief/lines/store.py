@@ -18,6 +18,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
+from opsbrief.errors import GapKind, SourceError
 from opsbrief.lines.layout import Head, Layout
 from opsbrief.lines.sample import Kept, Tally, cut
 from opsbrief.transport.deadline import Deadline
@@ -110,7 +111,12 @@ class Store:
         Raises one of DAMAGE.
         """
         with opened(self.path) as file:
-            return all(self._stretch(file, group, deadline) for group in self._stretches(tallies))
+            try:
+                return all(self._stretch(file, group, deadline) for group in self._stretches(tallies))
+            except SourceError as error:  # what was counted until now is worth showing
+                if error.kind is not GapKind.TIMEOUT:
+                    raise
+                return False
 
     def _stretches(self, tallies: Sequence[Tally]) -> Iterator[list[Tally]]:
         """Yield the tallies that are read in one go: adjoining ones; all of them where seeking is impossible."""

@@ -29,6 +29,7 @@ from opsbrief.source import Source
 from opsbrief.text import LINE_CAP, line
 from opsbrief.transport.deadline import Deadline
 
+_ELSEWHERE = re.compile(r"\A(?!re:)(?=.*(?:\b(?:AND|OR|NOT)\b|\b[a-z_.]+:\S))", re.DOTALL)  # a query string's syntax
 _DEPLOYS = 2000  # deploys of one file that are listed
 
 
@@ -77,6 +78,14 @@ class LogFile(Source):
             yield from (gap for gap in gaps if gap not in said)
             said.update(gaps)
             whole = yield from self._read(stores, tallies, deadline)
+            if _misdirected(entry, tallies):
+                yield self._gap(
+                    f"lines with {line(entry.query)!r}",
+                    GapKind.REJECTED,
+                    "no line has this text, which looks like a query for Elasticsearch",
+                    "in log files a query is a text or re:REGEX; give each source a logs entry of its own",
+                )
+                continue
             for span, tally in zip(spans, tallies, strict=True):
                 yield from self._sample(entry, stores, span, tally, whole=whole)
 
@@ -217,6 +226,10 @@ class LogFile(Source):
         if not stores:
             return
         oldest = utc(min(one.first for one in stores))
+        if not tally.seen and not whole:
+            detail = "not reached in the time there was, or in a file that is damaged"
+            yield self._gap(f"all lines of {span.label}", GapKind.TIMEOUT, detail, "raise timeout", span.label)
+            return
         if not tally.seen:
             detail = f"the oldest line is of {_shown(oldest)}"
             if all(one.last is not None for one in stores):
@@ -266,6 +279,12 @@ def _stretches(window: Window) -> Iterator[Span]:
         yield Span(label, window.start - shift, window.end - shift, shift)
 
 
+def _misdirected(entry: Logs, tallies: Sequence[Tally]) -> bool:
+    """Return whether a query was hardly meant for files: its zeros would say that something stopped."""
+    lines = any(tally.seen for tally in tallies)
+    return lines and not any(tally.total for tally in tallies) and bool(_ELSEWHERE.search(entry.query))
+
+
 def _test(entry: Logs) -> Callable[[bytes], bool] | None:
     """Return what decides whether a record belongs to a query; None when all do."""
     ignored = _compile("|".join(f"(?:{one})" for one in entry.ignore), "ignore") if entry.ignore else None
@@ -306,12 +325,15 @@ def _reader(time_format: str, clock: stamp.Clock) -> Callable[[bytes], float]:
         at = datetime.strptime(text.decode("utf-8", "replace"), time_format)  # noqa: DTZ007 - the zone is set below
         return (at if at.tzinfo else at.replace(tzinfo=clock.zone)).timestamp()
 
+    form: stamp.Form | None = None
+
     def by_form(text: bytes) -> float:
-        form = stamp.recognise(text, clock)
+        nonlocal form
+        form = form or stamp.recognise(text, clock)
         found = form.head.match(b"\n" + text) if form else None
         if form is None or found is None:
             raise ValueError("no time stamp that is known")
-        return form.read(clock, found[2], found[3])
+        return form.read(clock, found[2], found[3]) + stamp.behind(text, found.end(2) - 1) / 1e6
 
     return by_format if time_format else by_form
 
