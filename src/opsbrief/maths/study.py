@@ -15,6 +15,9 @@ Array = npt.NDArray[np.float64]
 #: No slow wave seen so far is as strong as this; above it a smooth course says nothing, because a
 #: sawtooth, which neither one step nor one bend follows, is smooth by that measure as well.
 WAVE = 6.0
+#: A change that is seen only after last week was taken away must be at least this clear: last week
+#: brings its own noise along.
+CLEAR = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +49,19 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
     week = usual(weeks) if weeks else np.full(len(values), np.nan)
     rest = less(values, week, split) if weeks else None
     data = values if rest is None else rest
-    tested = data.copy()
-    tested[split - skip : split] = np.nan
+    tested = _but(data, split, skip)
     before, after = _there(values[: split - skip]), _there(values[split:])
     level = _middle(before)
     found = contrast(tested, split, None if rest is None else level)
     if found.kind == "level" and found.changed and found.strength < WAVE and smooth(data):
         found = replace(found, strength=0.99)
+    if (
+        rest is not None
+        and found.changed
+        and found.strength < CLEAR
+        and not contrast(_but(values, split, skip), split).changed
+    ):
+        found = replace(found, strength=0.99)  # seen only after a noisy week was taken away
     if found.kind == "sparse" and found.changed:
         level = float(before.mean())  # the median of a rare thing says nothing
     told = found.points_before >= MIN_BEFORE and (found.points_after >= MIN_AFTER or found.kind == "silent")
@@ -68,6 +77,13 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
         peak=_farthest(after, found.shift),
         week=_middle(_there(week[split:])),
     )
+
+
+def _but(values: Array, split: int, skip: int) -> Array:
+    """Return a copy without the slots that hold the instant itself."""
+    tested = values.copy()
+    tested[split - skip : split] = np.nan
+    return tested
 
 
 def _there(values: Array) -> Array:
