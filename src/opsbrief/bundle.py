@@ -33,6 +33,7 @@ import numpy as np
 from opsbrief.codec import decode, encode, stamp
 from opsbrief.errors import BundleError
 from opsbrief.model.artifact import Artifact
+from opsbrief.model.effect import First
 from opsbrief.model.evidence import (
     Change,
     Event,
@@ -156,6 +157,7 @@ def _head(evidence: Evidence) -> dict[str, Any]:
         "window": encode(evidence.window),
         "scope": encode(evidence.scope),
         "redactions": dict(evidence.redactions),
+        **({"first": encode(evidence.first)} if evidence.first else {}),
         "outcomes": [
             {**encode(replace(outcome, items=())), "items": [item.id for item in outcome.items]}
             for outcome in evidence.outcomes
@@ -204,6 +206,7 @@ def _read_evidence(folder: Path) -> Evidence:
         collected_at=datetime.fromisoformat(head["collected_at"]),
         version=head["version"],
         redactions=head["redactions"],
+        first=decode(First, head["first"]) if "first" in head else None,
     )
 
 

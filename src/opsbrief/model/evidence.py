@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsbrief.errors import GapKind
+from opsbrief.model.effect import First
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import TimeKind, Window
 
@@ -245,6 +246,7 @@ class Evidence:
     collected_at: datetime
     version: str  # of opsbrief
     redactions: Mapping[str, int] = field(default_factory=dict)  # rule -> how many values
+    first: First | None = None  # the brief that the effect of a fix is measured against
 
     def items(self, of: type[ItemT]) -> Iterator[ItemT]:
         """Yield every item of one type, in the order of sources and of arrival."""

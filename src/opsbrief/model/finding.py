@@ -18,6 +18,13 @@ class Verdict(StrEnum):
     RULED_OUT = "ruled out"
     NOT_RULED_OUT = "not ruled out"
     CANNOT_TELL = "cannot tell"
+    # of a fix:
+    FIXED = "fixed"
+    BETTER = "better"
+    WORSE = "worse"
+    GONE = "gone"  # log patterns, alarms, restarts
+    LESS = "less"
+    TOO_EARLY = "too early"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

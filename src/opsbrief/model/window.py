@@ -97,6 +97,7 @@ class Window:
     shifts: tuple[tuple[str, timedelta], ...] = ()  # (label, how far back) per weekly baseline
     previous: Deploy | None = None  # the deploy before the anchor's, if a log knows one
     receipt: Receipt | None = None
+    fix: Anchor | None = None  # set when the effect of a fix is asked for: start <= fix.at < end
 
     @property
     def incident(self) -> Span:
