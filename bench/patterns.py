@@ -16,6 +16,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from opsbrief.maths.mining import Known, Miner, mask, settle
@@ -145,7 +146,7 @@ def console(folder: Path) -> None:
 def expected(path: Path) -> list[str]:
     """Return the lines a case names as anomalies."""
     lines = path.read_text().splitlines()
-    return [after.strip() for line, after in zip(lines, lines[1:], strict=False) if re.match(r"\s*- line: \|", line)]
+    return [after.strip() for line, after in pairwise(lines) if re.match(r"\s*- line: \|", line)]
 
 
 def synthetic(count: int) -> Iterator[str]:

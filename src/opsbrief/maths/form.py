@@ -64,7 +64,7 @@ def form(values: Array, split: int, change: Contrast) -> Form:
         return Form("silent", last + 1, last + 1, last + 1)
     at, data = there.astype(np.float64), values[there]
     first = int(np.searchsorted(there, split))
-    if change.kind == "spread":
+    if change.kind == "spread" and abs(change.effect) < 0.5:
         centre = float(np.median(data[:first]))
         scale = spread(data[:first]) or 1.0
         bend = step(at, np.log1p(np.abs(data - centre) / scale))
@@ -72,6 +72,12 @@ def form(values: Array, split: int, change: Contrast) -> Form:
     if change.kind == "sparse":
         bend = step(at, (data > np.median(data[:first])).astype(np.float64))
         return Form("step", bend.at, bend.earliest, bend.latest)
+    return _moving(there, data, first, change)
+
+
+def _moving(there: npt.NDArray[np.int64], data: Array, first: int, change: Contrast) -> Form:
+    """Tell the shapes of a level apart: back again, a leak with restarts, a ramp, else one step."""
+    at = there.astype(np.float64)
     smooth = calm(data)
     peak, end = _peak(smooth, first, change)
     if _returned(smooth[end:], change, peak, len(data) - first):
@@ -118,16 +124,29 @@ def hinge(at: Array, values: Array) -> Bend:
     count = len(values)
     if count < 6:
         return Bend(float(at[-1]), float(at[0]), float(at[-1]), 0.0)
-    places = at[1:-2] if count <= 400 else at[1:-2][:: count // 400 + 1]
-    legs = np.maximum(0.0, at[None, :] - places[:, None])
-    legs -= legs.mean(axis=1, keepdims=True)
-    centred = values - values.mean()
-    power = np.einsum("ij,ij->i", legs, legs)
-    slopes = legs @ centred / power
-    errors = float(centred @ centred) - slopes**2 * power
+    places = np.arange(1, count - 2)
+    errors, slopes = _hinges(at, values, places)
     best = int(np.argmin(errors))
-    bend = _interval(places, errors, centred - slopes[best] * legs[best])
+    leg = np.maximum(0.0, at - at[places[best]])
+    rest = values - values.mean() - slopes[best] * (leg - leg.mean())
+    bend = _interval(at[places], errors, rest)
     return Bend(bend.at, bend.earliest, bend.latest, bend.error, float(slopes[best]))
+
+
+def _hinges(at: Array, values: Array, places: npt.NDArray[np.int64]) -> tuple[Array, Array]:
+    """Return what a hinge at each place leaves over, and its slope; from sums over the tails, without a matrix."""
+    count, centred = len(values), values - values.mean()
+    time = at - at[0]
+    size = (count - np.arange(count))[places].astype(np.float64)
+    tail = np.cumsum(time[::-1])[::-1][places]
+    square = np.cumsum((time**2)[::-1])[::-1][places]
+    value = np.cumsum(centred[::-1])[::-1][places]
+    product = np.cumsum((time * centred)[::-1])[::-1][places]
+    here = time[places]
+    total = tail - here * size  # sum of the legs
+    power = square - 2 * here * tail + here**2 * size - total**2 / count
+    slopes = (product - here * value) / np.maximum(power, 1e-12)
+    return float(centred @ centred) - slopes**2 * power, slopes
 
 
 def smooth(values: Array) -> bool:

@@ -13,8 +13,8 @@ _CHUNK = 256  # series a block: keeps the block in the processor's cache
 def promising(values: Sequence[Array], split: int, skip: int) -> list[int]:
     """Return the places of the series (all of one length) that may have changed at ``split``.
 
-    Liberal on purpose: a level off by one spread of before in all, the later half or the first slots of
-    after; a spread that grew by half; values that appeared or went away.
+    Liberal on purpose: a level (as it is, or less its straight drift) off by most of one spread of before and
+    farther than any part of before was; a spread that doubled; values that appeared or went away.
     """
     found: list[int] = []
     for low in range(0, len(values), _CHUNK):
@@ -27,19 +27,47 @@ def _score(block: Array, split: int, skip: int) -> Array:
     before, after = block[:, : split - skip], block[:, split:]
     if not before.shape[1] or not after.shape[1]:
         return np.zeros(len(block))
+    scores = [_moved(before, after), _moved(*_straight(before, after))]
+    centre, lower, upper = _quantiles(before, (0.5, 0.1, 0.9))
+    bottom, top = _quantiles(after, (0.1, 0.9))
+    scores.append((top - bottom) / (2 * (upper - lower) + 0.01 * np.abs(centre) + 1e-12))
+    middle = centre[:, None]
+    share = (after > middle).mean(axis=1) - (before > middle).mean(axis=1)
+    scores.append(np.where((before == middle).mean(axis=1) >= 0.5, share / 0.15, 0.0))
+    scores.append((np.isfinite(before).mean(axis=1) - np.isfinite(after).mean(axis=1)) / 0.1)
+    return np.asarray(np.max(np.nan_to_num(np.stack(scores), nan=0.0), axis=0))
+
+
+def _moved(before: Array, after: Array) -> Array:
+    """Return how far the level of a part of after lies off, in what before knows; 1 is worth a closer look."""
     low, quarter, centre, three, high = _quantiles(before, (0.05, 0.25, 0.5, 0.75, 0.95))
     size = np.maximum(np.maximum((high - low) / 3.29, (three - quarter) / 1.349), 0.01 * np.abs(centre)) + 1e-12
-    half, begin = after.shape[1] // 2, min(12, after.shape[1])
-    scores = [
-        np.abs(_quantiles(part, (0.5,))[0] - centre) / size for part in (after, after[:, half:], after[:, :begin])
-    ]
-    bottom, top = _quantiles(after, (0.1, 0.9))
-    lower, upper = _quantiles(before, (0.1, 0.9))
-    scores.append((top - bottom) / (1.5 * (upper - lower) + 0.01 * np.abs(centre) + 1e-12))
-    share = np.abs((after > centre[:, None]).mean(axis=1) - (before > centre[:, None]).mean(axis=1))
-    gone = np.isfinite(before).mean(axis=1) - np.isfinite(after).mean(axis=1)
-    scores += [share / 0.15, gone / 0.1]
-    return np.asarray(np.nanmax(np.nan_to_num(np.stack(scores), nan=0.0), axis=0))
+    count = after.shape[1]
+    farthest = np.zeros(len(before))
+    for part in (after, after[:, count // 2 :]):
+        farthest = np.fmax(farthest, np.abs(_quantiles(part, (0.5,))[0] - centre))
+    width = max(1, min(count, before.shape[1] // 3))
+    pieces = [_quantiles(before[:, at : at + width], (0.5,))[0] for at in range(0, before.shape[1] - width + 1, width)]
+    wandered = np.zeros(len(before))
+    for piece in pieces:
+        wandered = np.fmax(wandered, np.abs(piece - centre))
+    # A few points at the very beginning may be a burst: they are not asked how far before has wandered.
+    sudden = np.abs(_quantiles(after[:, : min(8, count)], (0.5,))[0] - centre) / (2 * size)
+    few = farthest / (0.4 * (high - low) + 0.01 * np.abs(centre) + 1e-12) if count <= 8 else 0.0
+    level = farthest / np.maximum(1.3 * wandered, 0.7 * size)
+    return np.asarray(np.fmax(np.fmax(level, sudden), few))
+
+
+def _straight(before: Array, after: Array) -> tuple[Array, Array]:
+    """Return both less the straight line through before, carried on for as long as before is."""
+    at = np.arange(before.shape[1], dtype=np.float64)
+    at -= at.mean()
+    there = np.isfinite(before)
+    level = np.nan_to_num(before).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    rest = np.where(there, before - level[:, None], 0.0)
+    slope = (rest @ at) / np.maximum((there * at**2).sum(axis=1), 1e-12)
+    reach = at[-1] + 1 + np.minimum(np.arange(after.shape[1]), before.shape[1])
+    return before - slope[:, None] * at, after - slope[:, None] * reach
 
 
 def _quantiles(block: Array, parts: Sequence[float]) -> list[Array]:

@@ -51,6 +51,16 @@ def course(values: Array, width: int) -> Array:
     return result
 
 
+def roughly(values: Array, week: Array, split: int) -> Array:
+    """Return ``values`` less the week as it is, where that leaves the time before ``split`` calm; for screening."""
+    rest = values - week
+    both = np.isfinite(rest[:split])
+    if both.sum() < 8 or np.isfinite(rest[split:]).sum() < 0.8 * np.isfinite(values[split:]).sum():
+        return values
+    level = float(np.median(week[:split][both]))
+    return rest + level if spread(rest[:split][both]) <= 1.5 * spread(values[:split][both]) + 1e-12 else values
+
+
 def less(values: Array, week: Array, split: int) -> Array | None:
     """Return ``values`` less the usual course of the week, moved to the level before ``split``.
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from opsbrief import phrase
 from opsbrief.analysis.shift.fold import fold
-from opsbrief.analysis.shift.read import Case, Weeks, examine, label, sort, split, weeks
+from opsbrief.analysis.shift.read import Case, Weeks, examine, label, laid, sort, split, weeks
 from opsbrief.analysis.shift.say import worded
 from opsbrief.maths.screen import promising
+from opsbrief.maths.weekly import roughly
 from opsbrief.model.evidence import Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.scope import Metric
@@ -38,31 +39,27 @@ def _single(metric: Metric, case: Case, evidence: Evidence) -> Finding:
 
 def _net(wide: Sequence[tuple[Metric, Series]], past: Weeks, evidence: Evidence) -> tuple[list[Finding], list[Finding]]:
     """Rank the wide net: only what changed is kept, series of one kind on several hosts together."""
-    chosen = _screened([series for _, series in wide], evidence)
-    kinds: dict[tuple[str, str], list[tuple[Metric, Case]]] = {}
-    sizes: dict[tuple[str, str], int] = {}
-    for index, (metric, series) in enumerate(wide):
-        key = (series.origin.source, kind(series))
-        sizes[key] = sizes.get(key, 0) + 1
-        if index in chosen:
-            kinds.setdefault(key, []).append((metric, examine(series, evidence.window, past)))
-    groups, caught = [], []
+    chosen = _screened([series for _, series in wide], past, evidence)
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for index, (_, series) in enumerate(wide):
+        kinds.setdefault((series.origin.source, kind(series)), []).append(index)
+    groups = []
     for (_, subject), members in kinds.items():
-        metric, cases = members[0][0], [case for _, case in members]
+        metric = wide[members[0]][0]
+        cases = [examine(wide[index][1], evidence.window, past) for index in members if index in chosen]
         found = fold(metric, subject, cases)
-        if found.verdict not in (Verdict.CHANGED, Verdict.BEGAN_BEFORE):
-            continue
-        groups.append((found, metric, cases))
+        if found.verdict in (Verdict.CHANGED, Verdict.BEGAN_BEFORE):
+            hosts = {wide[index][1].host for index in members} - {""}
+            facts = {**found.facts, "series_total": len(members), "hosts_total": len(hosts)}
+            groups.append((worded(replace(found, facts=facts), cases, evidence), metric, cases))
     groups.sort(key=lambda group: (group[0].verdict is not Verdict.CHANGED, -group[0].score, group[0].subject))
-    kept = []
-    for found, metric, cases in groups[:_WIDE]:
-        size = next(
-            size
-            for (source, name), size in sizes.items()
-            if name == found.subject and source == cases[0].series.origin.source
-        )
-        kept.append(worded(replace(found, facts={**found.facts, "series_total": size}), cases, evidence))
-        caught += [_single(metric, case, evidence) for case in cases if case.verdict is Verdict.CHANGED]
+    kept = [found for found, _, _ in groups[:_WIDE]]
+    caught = [
+        _single(metric, case, evidence)
+        for _, metric, cases in groups[:_WIDE]
+        for case in cases
+        if case.verdict is Verdict.CHANGED
+    ]
     changed = sum(int(found.facts["series_changed"] or 0) for found, _, _ in groups)
     kept.append(_summary(len(wide), changed, [found.subject for found, _, _ in groups]))
     return kept, caught
@@ -73,7 +70,7 @@ def kind(series: Series) -> str:
     return series.name.replace(series.host, "*") if series.host else series.name
 
 
-def _screened(series: Sequence[Series], evidence: Evidence) -> set[int]:
+def _screened(series: Sequence[Series], past: Weeks, evidence: Evidence) -> set[int]:
     """Return which series deserve the careful tests: cheap scores on all of them, grid by grid."""
     grids: dict[tuple[int, int, int], list[int]] = {}
     for index, one in enumerate(series):
@@ -81,7 +78,12 @@ def _screened(series: Sequence[Series], evidence: Evidence) -> set[int]:
     found: set[int] = set()
     for members in grids.values():
         first, skip = split(series[members[0]], evidence.window)
-        picked = promising([series[index].values for index in members], first, skip)
+        rows = []
+        for index in members:
+            one = series[index]
+            mine = laid(one, past.get((one.origin.source, one.name), ()))
+            rows.append(roughly(one.values, mine[0], first) if mine else one.values)
+        picked = promising(rows, first, skip)
         found.update(members[place] for place in picked)
     return found
 

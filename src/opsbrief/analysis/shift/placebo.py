@@ -6,9 +6,8 @@ import numpy as np
 
 from opsbrief import phrase
 from opsbrief.analysis.shift.read import label, laid, sort, split, weeks
-from opsbrief.maths.contrast import MIN_BEFORE, contrast
-from opsbrief.maths.study import Array
-from opsbrief.maths.weekly import less, usual
+from opsbrief.maths.contrast import MIN_BEFORE
+from opsbrief.maths.study import Array, study
 from opsbrief.model.evidence import Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
 
@@ -102,9 +101,4 @@ def _strengths(
 
 
 def _strength(values: Array, place: int, skip: int, others: Sequence[Array]) -> float:
-    rest = less(values, usual(others), place) if others else None
-    data = (values if rest is None else rest).copy()
-    data[place - skip : place] = np.nan
-    before = values[:place][np.isfinite(values[:place])]
-    level = float(np.median(before)) if rest is not None and len(before) else None
-    return contrast(data, place, level).strength
+    return study(values, place, skip, others).contrast.strength
