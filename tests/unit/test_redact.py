@@ -1,11 +1,13 @@
 import base64
 import json
 import time
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 from tests.unit.test_bundle import evidence
 
+from opsbrief.model.evidence import LogSample
 from opsbrief.redact import Redactor, redact
 
 SECRET = 'pa:s/s w"ord!'
@@ -86,3 +88,26 @@ def test_the_users_own_patterns_count_under_their_names() -> None:
     redactor = Redactor(patterns={"customer": r"\bC\d{8}\b"})
     assert redactor.text("order of C12345678") == "order of [redacted:customer]"
     assert redactor.counts == {"customer": 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "access token=abcd1234 and PA\u017f\u017fWORD: hunter22",
+        "refresh-token=abcd1234",
+        "JSESSIONID=0123abcd",
+        "\u0130 after it bindpw = hunter22",
+        "hash $6$saltsalt$abcdefghijklmnopqrstuvwxyz",
+    ],
+)
+def test_among_many_lines_the_one_with_a_credential_is_found_as_when_it_stands_alone(text: str) -> None:
+    alone = Redactor()
+    expected = alone.text(text)
+    whole = evidence()
+    sample = next(item for outcome in whole.outcomes for item in outcome.items if isinstance(item, LogSample))
+    bodies = ["a session opened", text, "\u0130\u0131 nothing", "token bucket"] * 3
+    records = tuple(replace(sample.records[0], body=body) for body in bodies)
+    together = Redactor()
+    found = together.value(replace(sample, records=records))
+    assert [record.body for record in found.records] == [expected if body == text else body for body in bodies]
+    assert together.counts == {rule: 3 * count for rule, count in alone.counts.items()}
