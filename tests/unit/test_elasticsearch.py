@@ -16,7 +16,7 @@ from opsbrief.collect import collect
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import LogSample, Outcome
 from opsbrief.model.scope import Logs, Scope
-from opsbrief.model.window import Anchor, Window
+from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.search import cluster, fields, names, query, sampling
 from opsbrief.search.lines import flat, instant, record, severity
 from opsbrief.secret import Secret
@@ -54,6 +54,12 @@ def test_an_index_expression_is_spelled_out(index: str, start: int, hours: int, 
 def test_days_are_days_of_utc() -> None:
     evening = datetime.fromisoformat("2026-11-20T23:30:00-05:00")
     assert list(names.expand("l-%Y.%m.%d", evening, evening + timedelta(minutes=10))) == ["l-2026.11.21"]
+
+
+def test_a_dated_name_comes_with_the_instant_from_which_on_lines_go_there() -> None:
+    at = datetime(2026, 11, 20, 10, 30, tzinfo=UTC)
+    assert names.expand("l-%Y.%m.%d", at, at + timedelta(hours=1)) == {"l-2026.11.20": at.replace(hour=0, minute=0)}
+    assert names.expand("l-%Y.%m", at, at + timedelta(hours=1)) == {"l-2026.11": datetime(2026, 11, 1, tzinfo=UTC)}
 
 
 def test_a_path_that_would_be_too_long_asks_with_wildcards() -> None:
@@ -307,7 +313,7 @@ class Fake:
         head, _, raw = request.partition(b"\r\n\r\n")
         method, target, _ = head.decode().split("\r\n")[0].split(" ")
         path = target.partition("?")[0].lstrip("/")
-        body = json.loads(raw or b"{}")
+        body = json.loads(raw.splitlines()[0] if raw else b"{}")
         self.asked.append((method, path, body))
         status, said = self.reply(method, path, body)
         answer(json.dumps(said).encode(), f"{status} X")(sock, request)
@@ -328,9 +334,9 @@ class Fake:
 
 
 def ask(server: Peer, **options: Any) -> Outcome:
-    logs = options.pop("logs", Logs())
-    source = Elasticsearch(name="logs", url=server.url, index="l", scope=Scope(logs=(logs,)), **options)
-    window = Window(start=START, end=END, anchor=Anchor("time", START), before=timedelta(0))
+    logs, start, end = options.pop("logs", Logs()), options.pop("start", START), options.pop("end", END)
+    source = Elasticsearch(name="logs", url=server.url, scope=Scope(logs=(logs,)), **{"index": "l", **options})
+    window = Window(start=start, end=end, anchor=Anchor("time", start), before=timedelta(0))
     evidence, _ = collect([("elasticsearch", source)], window, source.scope)
     (outcome,) = evidence.outcomes
     assert not outcome.traceback, outcome.traceback
@@ -446,6 +452,75 @@ def test_patterns_that_are_none_are_said_before_anything_is_asked() -> None:
             with pytest.raises(SourceError, match=words):
                 list(source.deploys(START, END, Deadline(5)))
         assert not server.requests
+
+
+def nowhere(_body: dict[str, Any]) -> tuple[int, object]:
+    error = {"type": "index_not_found_exception", "reason": "no such index [l]"}
+    return 404, {"error": {"root_cause": [error], **error}}
+
+
+def test_names_are_asked_one_by_one_where_several_searches_in_one_are_forbidden() -> None:
+    forbidden = {"POST__msearch": lambda _body: (403, {"error": "no"}), "POST_gone__search": nowhere}
+    with peer(Fake(**forbidden)) as server:
+        outcome = ask(server, index="l,gone")
+    assert [gap.what for gap in outcome.gaps] == ["index gone"]
+    assert len(outcome.items) == 1
+
+
+def test_many_missing_days_make_one_gap() -> None:
+    past = START.replace(year=2024)  # whatever the clock says: an index of days to come is not missed
+    with peer(Fake(POST__msearch=lambda _body: (403, {}), POST_gone__search=nowhere)) as server:
+        outcome = ask(server, index="l,gone-%Y.%m.%d", start=past, end=past + timedelta(days=15))
+    (gap,) = outcome.gaps
+    assert gap.what == "16 indices, gone-2024.11.20 to gone-2024.12.05"
+    assert "2024-11-20T10:00:00.000Z" in gap.detail
+
+
+def test_the_index_of_an_hour_that_has_just_begun_may_be_missing() -> None:
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    rules = {"POST__msearch": lambda _body: (403, {}), "POST_hourly__search": nowhere}
+    with peer(Fake(**rules)) as server:
+        outcome = ask(server, index="l,hourly-%Y.%m.%d.%H", start=hour, end=now + timedelta(seconds=1))
+    assert [gap.what for gap in outcome.gaps] == (
+        [] if now - hour < timedelta(minutes=15) else [f"index hourly-{hour:%Y.%m.%d.%H}"]
+    )
+
+
+def deploys(rows: list[dict[str, Any]], **options: str) -> list[tuple[int, str, bool]]:
+    """Return (minute, ref, rollback) of the deploys in start lines, given in the order of time."""
+    found = {**Fake().page(0, 0), "hits": {"total": len(rows), "hits": list(reversed(rows))}}
+    with peer(Fake(POST_l__search=lambda _body: (200, found))) as server:
+        source = Elasticsearch(name="logs", url=server.url, index="l", deploy_query="Started", page=200_000, **options)  # type: ignore[arg-type] # reason: strings
+        items = list(source.deploys(START, END, Deadline(5)))
+    return [
+        (int((item.at - START).total_seconds() // 60), item.ref, item.rollback)
+        for item in items
+        if isinstance(item, Deploy)
+    ]
+
+
+def start(minute: int, host: str, version: str) -> dict[str, Any]:
+    at = (START + timedelta(minutes=minute)).isoformat()
+    service = {"name": "shop", "version": version}
+    return {"_source": {"@timestamp": at, "message": "Started", "host": {"name": host}, "service": service}}
+
+
+def test_deploys_need_no_regex_where_lines_carry_the_version() -> None:
+    rolling = [start(0, "a", "1"), start(10, "a", "2"), start(11, "b", "1"), start(12, "b", "2"), start(20, "a", "2")]
+    assert deploys(rolling) == [(0, "1", False), (10, "2", False)]
+
+
+def test_a_host_that_goes_back_is_a_rollback_told_once() -> None:
+    lines = [start(0, "a", "1"), start(0, "b", "1"), start(10, "a", "2"), start(10, "b", "2"), start(20, "a", "1"),
+             start(21, "b", "1"), start(30, "a", "2")]  # fmt: skip
+    assert deploys(lines) == [(0, "1", False), (10, "2", False), (20, "1", True), (30, "2", True)]
+
+
+def test_start_lines_that_tell_no_version_are_no_quiet_month() -> None:
+    with pytest.raises(SourceError, match="none of 1 lines of deploy_query has a version"):
+        deploys([hit(message="Started")])
+    assert deploys([]) == []
 
 
 def test_documents_without_a_message_are_said() -> None:

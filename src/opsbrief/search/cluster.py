@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opsbrief.errors import GapKind, SourceError
+from opsbrief.search.names import quoted
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 
@@ -18,6 +19,8 @@ Json = dict[str, Any]
 #: An index that is closed or not there is left out of the answer; what is missing is found by name (see missing).
 LENIENT = (("ignore_unavailable", "true"), ("allow_no_indices", "true"), ("expand_wildcards", "open"))
 _TAKEN = (400, 404, 405, 409, 413, 500)  # answered here, with the reason out of the body
+_NOTHING = {"size": 0, "terminate_after": 1}
+_ABSENT = re.compile("index_not_found|no such index|index_closed")
 _ITSELF = "is this the URL of Elasticsearch or OpenSearch itself?"
 _KEPT = "hits.total,hits.hits._source,hits.hits.fields,hits.hits.sort,_shards,timed_out,_clusters,aggregations"
 
@@ -80,7 +83,8 @@ class Cluster:
 
         ``path`` is "INDEX/_search" or "_search"; ``more`` names further parts of the answer to keep.
         """
-        budget = {"timeout": f"{max(1, int(self.deadline.remaining() * 1000))}ms"}
+        # A little less than there is: counts that stop early are worth more than an answer too late.
+        budget = {"timeout": f"{max(1, int(self.deadline.remaining() * 800))}ms"}
         keep = ("filter_path", f"{_KEPT},{more}" if more else _KEPT)
         found = self.ask("POST", path, {**budget, **body}, [*params, keep])
         return self.checked(found)
@@ -100,16 +104,47 @@ class Cluster:
             self.tally.shortfalls[sentence] = None
         return found
 
-    def missing(self, name: str) -> bool:
-        """Whether no index, alias or data stream answers to one name or wildcard."""
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Return those of ``names`` (wildcards, too) to which no index, alias or data stream answers."""
+        if len(names) < 2:
+            return [name for name in names if self._lost(name)]
+        head = {"allow_no_indices": True, "ignore_unavailable": False, "expand_wildcards": "open"}
+        pairs: list[Json] = [part for name in names for part in ({**head, "index": name}, _NOTHING)]
+        try:
+            answer = self.http.request(
+                "POST",
+                "_msearch",
+                json_body=pairs,
+                headers={"Content-Type": "application/x-ndjson"},
+                params=[("filter_path", "responses._shards,responses.error")],
+                allow=_TAKEN,
+            )
+            self.tally.add(answer.body)
+            found = answer.json() if answer.status < 400 else None
+        except SourceError as error:
+            if error.kind is not GapKind.UNAUTHORIZED:
+                raise
+            found = None  # a proxy may let single searches through and nothing else
+        parts_found = found.get("responses") if isinstance(found, Mapping) else None
+        if not isinstance(parts_found, list) or len(parts_found) != len(names):
+            return [name for name in names if self._lost(name)]
+        return [name for name, part in zip(names, parts_found, strict=True) if self._empty(part)]
+
+    def _lost(self, name: str) -> bool:
         params = (("allow_no_indices", "true"), ("expand_wildcards", "open"), ("filter_path", "_shards"))
         try:
-            found = self.ask("POST", f"{name}/_search", {"size": 0, "terminate_after": 1}, params)
+            found = self.ask("POST", f"{quoted(name)}/_search", _NOTHING, params)
         except RefusedError as error:
-            if re.search("index_not_found|no such index|index_closed", error.reason):
+            if _ABSENT.search(error.reason):
                 return True
             raise
-        return _number(found.get("_shards"), "total") == 0
+        return self._empty(found)
+
+    @staticmethod
+    def _empty(part: object) -> bool:
+        """Whether one answer says that it went to no index; a refusal of another kind shows when lines are asked."""
+        error = part.get("error") if isinstance(part, Mapping) else None
+        return bool(_ABSENT.search(_reasons(error))) if error else isinstance(part, Mapping) and shards(dict(part)) == 0
 
 
 def total(found: Json) -> tuple[int, bool]:

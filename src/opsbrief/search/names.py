@@ -13,26 +13,33 @@ def expand(index: str, start: datetime, end: datetime) -> dict[str, datetime | N
     """Return the names in ``index`` for [start, end), in order.
 
     A name of a date pattern ("logstash-%Y.%m.%d", in UTC as Logstash and Beats write them) comes
-    with the first instant of the stretch that belongs to it, any other name with None.
+    with the instant from which on lines go there, any other name with None.
     """
     names: dict[str, datetime | None] = {}
     for part in filter(None, (part.strip() for part in index.split(","))):
         if not _DATED.search(part):
             names[part] = None
             continue
-        hourly = bool(_HOURLY.search(part))
-        at = start.astimezone(UTC)
+        step = timedelta(hours=1) if _HOURLY.search(part) else timedelta(days=1)
+        at = start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+        if step > timedelta(hours=1):
+            at = at.replace(hour=0)
+        while (at - step).strftime(part) == at.strftime(part):  # a month began before this day
+            at -= step
         while at < end:
             names.setdefault(at.strftime(part), at)
-            at = at.replace(minute=0, second=0, microsecond=0)
-            at = at + timedelta(hours=1) if hourly else at.replace(hour=0) + timedelta(days=1)
+            at += step
     return names
 
 
 def joined(index: str, names: list[str]) -> str:
     """Return the path segment that asks for ``names``; wildcards stand for the dates when it would be too long."""
-    path = quote(",".join(names), safe=",*-_.+")
+    path = quoted(",".join(names))
     if len(path) <= _LONGEST:
         return path
-    wild = re.sub(r"\*[*.\-_]*\*|\*", "*", _DATED.sub("*", index))
-    return quote(wild, safe=",*-_.+")
+    return quoted(re.sub(r"\*[*.\-_]*\*|\*", "*", _DATED.sub("*", index)))
+
+
+def quoted(names: str) -> str:
+    """Return names as they stand in a path."""
+    return quote(names, safe=",*-_.+")

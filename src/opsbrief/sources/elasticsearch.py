@@ -24,7 +24,8 @@ from opsbrief.source import Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 
-_SOON = timedelta(minutes=15)  # an index of today that young may simply not have had its first line
+_SOON = timedelta(minutes=15)
+_NAMED = 5  # missing indices that are named one by one
 _FATAL = {GapKind.UNREACHABLE, GapKind.UNAUTHORIZED, GapKind.TIMEOUT}  # asking on would end the same way
 _DEPLOY_LINES = 100_000
 
@@ -55,8 +56,11 @@ class Elasticsearch(Web):
         },
     )
     deploy_regex: str = field(
-        default=r"(?P<ref>v?\d+(?:\.\d+)+[\w.+-]*)",
-        metadata={"help": "regular expression with the named group ref, searched in such a line", "regex": True},
+        default="",
+        metadata={
+            "help": "finds the group ref in the message of such a line; without it the field service.version counts",
+            "regex": True,
+        },
     )
 
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
@@ -72,8 +76,8 @@ class Elasticsearch(Web):
         """Yield a deploy for the first line of each version in [since, until]; raise when it cannot be asked."""
         if not self.deploy_query:
             raise SourceError(GapKind.SKIPPED, f"{self.name} has no deploy_query", "set it, or take it off deploys")
-        pattern = _pattern(self.deploy_regex)
-        if "ref" not in pattern.groupindex:
+        pattern = _pattern(self.deploy_regex) if self.deploy_regex else None
+        if pattern and "ref" not in pattern.groupindex:
             raise SourceError(GapKind.REJECTED, "deploy_regex has no group named ref", "write it as (?P<ref>...)")
         with self.client(deadline) as http:
             ask = _Asking(self, Pager(Cluster(http, deadline), self.client, max(1, self.page)))
@@ -165,28 +169,31 @@ class _Asking:
         if not wanted:
             raise SourceError(GapKind.REJECTED, f"{self.source.name} has no index to ask", "set index")
         plain = [name for name in wanted if not name.startswith("-")]
-        lost = [name for name in plain if self._lost(name, wanted[name])]
-        young = [name for name in lost if _young(wanted[name])]
-        gaps = [self._absent(name, span, wanted[name]) for name in lost if name not in young]
+        fresh = [name for name in plain if name not in self._missing]
+        gone = set(self.cluster.missing(fresh))
+        self._missing |= {name: name in gone for name in fresh}
+        lost = {name: wanted[name] for name in plain if self._missing[name]}
         there = [name for name in wanted if name not in lost]
-        if not set(there) & set(plain):
-            if not gaps:
-                gaps = [self._absent(", ".join(young), span, None)]
-            return "", gaps
-        return names.joined(self.source.index, there), gaps
+        if len(lost) == len(plain):
+            return "", [self._absent(lost, span)]
+        # An index of today that is minutes old may simply not have had its first line.
+        old = {name: day for name, day in lost.items() if not _young(day)}
+        if len(old) > _NAMED:
+            return names.joined(self.source.index, there), [self._absent(old, span)]
+        return names.joined(self.source.index, there), [self._absent({name: day}, span) for name, day in old.items()]
 
-    def _lost(self, name: str, _first: datetime | None) -> bool:
-        if name not in self._missing:
-            self._missing[name] = self.cluster.missing(names.joined(name, [name]))
-        return self._missing[name]
-
-    def _absent(self, name: str, span: Span, day: datetime | None) -> Gap:
-        dated = f": the lines from {day:%Y-%m-%d %H:%M} UTC on are not in this stretch" if day else ""
+    def _absent(self, lost: dict[str, datetime | None], span: Span) -> Gap:
+        first, last = next(iter(lost)), next(reversed(lost))
+        days = [day for day in lost.values() if day is not None]
+        since = f"; lines from {_iso(max(days[0], span.start))} on would be there" if days else ""
+        several = len(lost) > _NAMED
         return Gap(
             source=self.source.name,
-            what=f"index {line(name, 200)}",
+            what=f"{len(lost)} indices, {line(first, 100)} to {line(last, 100)}"
+            if several
+            else f"index {line(', '.join(lost), 200)}",
             kind=GapKind.UNAVAILABLE,
-            detail=f"no index, alias or data stream of that name or pattern{dated}",
+            detail=f"no open index, alias or data stream of {'these names' if len(lost) > 1 else 'that name'}{since}",
             hint="missing is not the same as no lines: check the name, the retention, and what this login may see",
             span=span.label,
         )
@@ -298,7 +305,7 @@ class _Asking:
 
     # --- deploys ----------------------------------------------------------------------------------
 
-    def deploys(self, span: Span, pattern: re.Pattern[str]) -> Iterator[Deploy | Gap]:
+    def deploys(self, span: Span, pattern: re.Pattern[str] | None) -> Iterator[Deploy | Gap]:
         """Yield the first line of each version; a host that goes back to an older one makes a rollback."""
         source = self.source
         layout = source.layout(Logs())
@@ -321,9 +328,14 @@ class _Asking:
         for hit in lines(self.pager, question, question.matching(), newest, _DEPLOY_LINES):
             seen += 1
             entry = record(hit, layout, mapped.time)
-            match = pattern.search(entry.body) if entry else None
-            if entry and match and match["ref"]:
-                found.append((entry, line(match["ref"], 100)))
+            if entry and (ref := _ref(entry, pattern)):
+                found.append((entry, ref))
+        if seen and not found:
+            where = "what deploy_regex looks for" if pattern else "a version"
+            raise SourceError(
+                GapKind.UNAVAILABLE, f"none of {seen:,} lines of deploy_query has {where}", "set deploy_regex"
+            )
+        yield from gaps
         found.reverse()
         cut = seen >= _DEPLOY_LINES
         yield from _turns(found[1:] if cut else found, source.name)
@@ -337,6 +349,14 @@ class _Asking:
                 detail=f"only the newest {_DEPLOY_LINES:,} lines were read",
                 hint="make deploy_query match only the line that a new version writes at its start",
             )
+
+
+def _ref(entry: LogRecord, pattern: re.Pattern[str] | None) -> str:
+    """Return the version that a line tells, or "" when it tells none."""
+    if pattern is None:
+        return entry.resource.get("service.version", "")
+    match = pattern.search(entry.body)
+    return line(match["ref"] or "", 100) if match else ""
 
 
 def _turns(found: list[tuple[LogRecord, str]], source: str) -> Iterator[Deploy]:
@@ -363,6 +383,9 @@ def _turns(found: list[tuple[LogRecord, str]], source: str) -> Iterator[Deploy]:
 
 def _stretches(window: Window) -> Iterator[Span]:
     """Yield the time before, the incident, and the same hours as the incident of each week before."""
+    if window.fix:  # each phase deserves lines of its own, however short it is
+        yield from (span for span in window.phases() if span.seconds > 0)
+        return
     if window.prior.seconds > 0:
         yield window.prior
     yield window.incident
