@@ -114,6 +114,13 @@ class Window:
         """The time before and the incident in one; what a source asks for first."""
         return Span("", self.start - self.before, self.end)
 
+    def phases(self) -> Iterator[Span]:
+        """Yield, with a fix, what lies after it, what lies between start and fix, and the time before; else nothing."""
+        if self.fix:
+            yield Span("after", self.fix.at, self.end)
+            yield Span("during", self.start, self.fix.at)
+            yield self.prior
+
     def spans(self) -> Iterator[Span]:
         """Yield every stretch a source should answer for: the whole, then each weekly baseline."""
         whole = self.whole

@@ -273,6 +273,9 @@ class LogFile(Source):
 
 def _stretches(window: Window) -> Iterator[Span]:
     """Yield the stretches a sample is made of, the most wanted first: incident, before, the weeks before."""
+    if window.fix:  # each phase deserves lines of its own, however short it is
+        yield from window.phases()
+        return
     yield window.incident
     yield window.prior
     for label, shift in window.shifts:
