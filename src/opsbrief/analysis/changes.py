@@ -8,6 +8,7 @@ from opsbrief import phrase
 from opsbrief.model.evidence import Change, Evidence, Release
 from opsbrief.model.finding import Finding, Onset, Verdict
 from opsbrief.model.window import Window
+from opsbrief.releases import same
 
 MOST = 50  # other changes that are told
 _LEAD = timedelta(hours=2)  # before the anchor: still near enough to matter
@@ -80,7 +81,8 @@ def _anchors(change: Change, window: Window) -> bool:
     """Whether a change is the anchor itself: the same deploy or its tag."""
     if change.kind not in ("tag", "deploy"):
         return False
-    return change.ref == window.anchor.ref or (change.kind == "deploy" and abs(change.at - window.anchor.at) <= _SAME)
+    near = change.kind == "deploy" and abs(change.at - window.anchor.at) <= _SAME
+    return near or same(change.ref, window.anchor.ref)
 
 
 def _other(change: Change, window: Window, rank: int) -> Finding:
