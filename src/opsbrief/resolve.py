@@ -16,12 +16,12 @@ from opsbrief.anchors import Desk, Found, Logs, consult, name_of
 from opsbrief.collect import Listener
 from opsbrief.errors import WindowError
 from opsbrief.model.evidence import Gap
-from opsbrief.model.window import Candidate, Deploy, Receipt, Window
+from opsbrief.model.window import Anchor, Candidate, Deploy, Receipt, Window
 from opsbrief.receipt import explain
 from opsbrief.releases import Release
 from opsbrief.timespec import Reference, Shift, duration, parse, spell
 
-__all__ = ["Ask", "Logs", "explain", "history", "resolve"]
+__all__ = ["Ask", "Logs", "after", "explain", "history", "resolve"]
 
 LONGEST = timedelta(days=92)  # of a window: more is a typing error or a load nobody wants to cause
 SHORTEST_BEFORE = timedelta(hours=2)  # of the stretch before, unless it is given
@@ -52,7 +52,7 @@ def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = No
     zone = _zone(ask.zone)
     since = parse(ask.since, now=now, zone=zone)
     until = parse(ask.until, now=now, zone=zone, end=True)
-    before, weeks = _baseline(ask.baseline)
+    _baseline(ask.baseline)  # a wrong one is refused before anybody is asked
     desk = Desk(logs, now, zone, reach=ask.reach, timeout=ask.timeout, listen=listen)
     last = desk.find(until, now)
     # "--since deploy~1 --until deploy" counts both from now; any other end limits where to look.
@@ -60,13 +60,33 @@ def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = No
     first = desk.find(since, now if counted else min(last.at, now))
     start, end = first.at.replace(microsecond=0), min(last.at.replace(microsecond=0), now)
     _check(ask, start, end, now)
-    if before is None:
-        before = min(max(end - start, SHORTEST_BEFORE), LONGEST_BEFORE)
-    shifts = tuple((_label(week), start - Shift(days=-7 * week).apply(start, zone)) for week in weeks)
     notes = [*first.warnings, *last.warnings]
     if last.at > now:
         notes.append(f"--until {ask.until} lies in the future; the window ends now")
-    notes += _doubts(start, end, before, weeks, first.previous)
+    return _window(ask, first, end, f"since {first.reason}; until {last.reason}", notes, desk)
+
+
+def after(ask: Ask, release: Release, previous: Release | None, end: datetime) -> Window:
+    """Return the window from a release that is known already to ``end``; asks nobody.
+
+    Of ``ask`` only the baseline and the zone count. Raises WindowError for a baseline that is wrong.
+    """
+    lead = release.lead
+    anchor = Anchor("deploy", lead.at, lead.ref, lead.note, lead.source, lead.time_kind)
+    reason = f"the deploy {name_of(lead)}, time of {lead.source}"
+    first = Found(at=lead.at, anchor=anchor, reason=reason, release=release, previous=previous)
+    return _window(ask, first, end.replace(microsecond=0), reason, [])
+
+
+def _window(ask: Ask, first: Found, end: datetime, reason: str, notes: list[str], desk: Desk | None = None) -> Window:
+    """Return the window from ``first`` to ``end`` with the baselines and the receipt."""
+    start = first.at.replace(microsecond=0)
+    before, weeks = _baseline(ask.baseline)
+    if before is None:
+        before = min(max(end - start, SHORTEST_BEFORE), LONGEST_BEFORE)
+    zone = _zone(ask.zone)
+    shifts = tuple((_label(week), start - Shift(days=-7 * week).apply(start, zone)) for week in weeks)
+    doubts = _doubts(start, end, before, weeks, first.previous)
     return Window(
         start=start,
         end=end,
@@ -78,10 +98,10 @@ def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = No
         receipt=Receipt(
             since=ask.since,
             until=ask.until,
-            reason=f"since {first.reason}; until {last.reason}",
-            asked=desk.asked,
+            reason=reason,
+            asked=desk.asked if desk else (),
             candidates=tuple(_candidates(first)),
-            warnings=tuple(dict.fromkeys(notes + desk.warnings)),
+            warnings=tuple(dict.fromkeys([*notes, *doubts, *(desk.warnings if desk else ())])),
         ),
     )
 
