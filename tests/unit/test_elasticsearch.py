@@ -17,7 +17,7 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import LogSample, Outcome
 from opsbrief.model.scope import Logs, Scope
 from opsbrief.model.window import Anchor, Deploy, Window
-from opsbrief.search import cluster, fields, names, query, sampling
+from opsbrief.search import cluster, fields, names, query, sampling, turns
 from opsbrief.search.lines import flat, instant, record, severity
 from opsbrief.secret import Secret
 from opsbrief.source import Login
@@ -515,6 +515,16 @@ def test_a_host_that_goes_back_is_a_rollback_told_once() -> None:
     lines = [start(0, "a", "1"), start(0, "b", "1"), start(10, "a", "2"), start(10, "b", "2"), start(20, "a", "1"),
              start(21, "b", "1"), start(30, "a", "2")]  # fmt: skip
     assert deploys(lines) == [(0, "1", False), (10, "2", False), (20, "1", True), (30, "2", True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("starting version 2.14.0.", "2.14.0"), ("Version: v3-rc1 in 3.2 s", "v3-rc1"), ('version="17"', "17"),
+     ("versions 1 2", ""), ("version unknown", ""), ("started in 3.2 s", "")],
+)  # fmt: skip
+def test_without_a_regex_the_word_version_is_looked_for(words: str, expected: str) -> None:
+    entry = read(message=words)
+    assert turns.ref(entry, None) == expected
 
 
 def test_start_lines_that_tell_no_version_are_no_quiet_month() -> None:

@@ -42,12 +42,10 @@ class Question:
             "docvalue_fields": [{"field": self.time, "format": "epoch_millis"}],
         }
 
-    def by_time(self) -> list[Json]:
+    def by_time(self, order: str = "asc") -> list[Json]:
         """Return the order of time; where some indices keep nanoseconds all are compared in them."""
-        order: Json = {"order": "asc", "unmapped_type": "date"}
-        if self.nanos:
-            order |= {"numeric_type": "date_nanos"}
-        return [{self.time: order}]
+        by: Json = {"order": order, "unmapped_type": "date"}
+        return [{self.time: {**by, "numeric_type": "date_nanos"} if self.nanos else by}]
 
 
 @dataclass(slots=True)

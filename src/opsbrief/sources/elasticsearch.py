@@ -5,7 +5,7 @@ Counting is the cluster's work (one aggregation per stretch); the lines that com
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
@@ -13,19 +13,18 @@ from typing import ClassVar
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, LogRecord, LogSample, Origin
 from opsbrief.model.scope import Logs
-from opsbrief.model.window import Deploy, Span, TimeKind, Window
+from opsbrief.model.window import Deploy, Span, Window
 from opsbrief.search import fields as layouts
-from opsbrief.search import names, query
-from opsbrief.search.cluster import LENIENT, Cluster, Tally
+from opsbrief.search import turns
+from opsbrief.search.cluster import Cluster, Tally
 from opsbrief.search.lines import record
 from opsbrief.search.paging import Pager
 from opsbrief.search.sampling import Drawn, Question, draw, lines
+from opsbrief.search.survey import Survey, iso
 from opsbrief.source import Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 
-_SOON = timedelta(minutes=15)
-_NAMED = 5  # missing indices that are named one by one
 _FATAL = {GapKind.UNREACHABLE, GapKind.UNAUTHORIZED, GapKind.TIMEOUT}  # asking on would end the same way
 _DEPLOY_LINES = 100_000
 
@@ -58,7 +57,7 @@ class Elasticsearch(Web):
     deploy_regex: str = field(
         default="",
         metadata={
-            "help": "finds the group ref in the message of such a line; without it the field service.version counts",
+            "help": "finds the group ref in such a line; without it service.version, or what follows the word version",
             "regex": True,
         },
     )
@@ -109,9 +108,7 @@ class _Asking:
         self.source = source
         self.pager = pager
         self.cluster = pager.cluster
-        self._mapped: dict[tuple[str, layouts.Fields], layouts.Mapped] = {}
-        self._levels: dict[tuple[str, layouts.Fields], layouts.Level] = {}
-        self._missing: dict[str, bool] = {}
+        self.survey = Survey(pager.cluster, source.name, source.index)
 
     def samples(self, logs: Logs, window: Window) -> Iterator[LogSample | Gap]:
         """Yield the samples of one query, and a gap for each thing that is not there."""
@@ -139,98 +136,17 @@ class _Asking:
 
     def _stretch(self, logs: Logs, span: Span, keep: Callable[[LogRecord], bool] | None) -> Iterator[LogSample | Gap]:
         self.cluster.tally = Tally()
-        layout = self.source.layout(logs)
-        index, gaps = self._index(span)
+        path, gaps = self.survey.where(span)
         yield from gaps
-        if not index:
+        if not path:
             return
-        mapped = self._probe(index, layout)
-        question = Question(
-            index=index,
-            fields=layout,
-            time=mapped.time,
-            nanos=mapped.nanos,
-            query=logs.query,
-            start=span.start,
-            end=span.end,
-        )
-        question = replace(question, level=self._level(question, mapped))
+        question = self.survey.question(path, self.source.layout(logs), span, logs.query)
+        question = replace(question, level=self.survey.level(question))
         drawn = draw(self.pager, question, max(1, self.source.limit), keep)
         yield self._sample(question, span, drawn)
         yield from self._shortfalls(question, span, drawn)
         if drawn.broken is not None:
             raise drawn.broken
-
-    # --- where to ask -----------------------------------------------------------------------------
-
-    def _index(self, span: Span) -> tuple[str, list[Gap]]:
-        """Return the path segment of what exists for a stretch ("" for nothing), and a gap for what does not."""
-        wanted = names.expand(self.source.index, span.start, span.end)
-        if not wanted:
-            raise SourceError(GapKind.REJECTED, f"{self.source.name} has no index to ask", "set index")
-        plain = [name for name in wanted if not name.startswith("-")]
-        fresh = [name for name in plain if name not in self._missing]
-        gone = set(self.cluster.missing(fresh))
-        self._missing |= {name: name in gone for name in fresh}
-        lost = {name: wanted[name] for name in plain if self._missing[name]}
-        there = [name for name in wanted if name not in lost]
-        if len(lost) == len(plain):
-            return "", [self._absent(lost, span)]
-        # An index of today that is minutes old may simply not have had its first line.
-        old = {name: day for name, day in lost.items() if not _young(day)}
-        if len(old) > _NAMED:
-            return names.joined(self.source.index, there), [self._absent(old, span)]
-        return names.joined(self.source.index, there), [self._absent({name: day}, span) for name, day in old.items()]
-
-    def _absent(self, lost: dict[str, datetime | None], span: Span) -> Gap:
-        first, last = next(iter(lost)), next(reversed(lost))
-        days = [day for day in lost.values() if day is not None]
-        since = f"; lines from {_iso(max(days[0], span.start))} on would be there" if days else ""
-        several = len(lost) > _NAMED
-        return Gap(
-            source=self.source.name,
-            what=f"{len(lost)} indices, {line(first, 100)} to {line(last, 100)}"
-            if several
-            else f"index {line(', '.join(lost), 200)}",
-            kind=GapKind.UNAVAILABLE,
-            detail=f"no open index, alias or data stream of {'these names' if len(lost) > 1 else 'that name'}{since}",
-            hint="missing is not the same as no lines: check the name, the retention, and what this login may see",
-            span=span.label,
-        )
-
-    # --- in which fields --------------------------------------------------------------------------
-
-    def _probe(self, index: str, layout: layouts.Fields) -> layouts.Mapped:
-        """Return which of the layout's fields are mapped. Raises SourceError when there is no time among them."""
-        key = index, layout
-        if key not in self._mapped:
-            found = self.cluster.ask(
-                "GET", f"{index}/_field_caps", params=[("fields", layouts.probe(layout)), *LENIENT]
-            )
-            caps = found.get("fields")
-            self._mapped[key] = layouts.mapped(layout, caps if isinstance(caps, Mapping) else {})
-        mapped = self._mapped[key]
-        if not mapped.time:
-            where = self.source.index
-            said = f"{mapped.wrong}, not date" if mapped.wrong else f"none of {', '.join(layout.time)} is mapped"
-            raise SourceError(
-                GapKind.UNAVAILABLE, f"{line(where, 100)} has no field of time: {said}", "name it in time_field"
-            )
-        return mapped
-
-    def _level(self, question: Question, mapped: layouts.Mapped) -> layouts.Level | None:
-        """Return the field of the level: of several that are mapped, the one that most lines really have."""
-        if len(mapped.levels) < 2:
-            return mapped.levels[0] if mapped.levels else None
-        key = question.index, question.fields
-        if key in self._levels:
-            return self._levels[key]
-        body = {"size": 0, "query": question.matching(), "aggs": query.coverage(mapped.levels)}
-        found = self.cluster.search(f"{question.index}/_search", body)
-        chosen = query.best(found, mapped.levels)
-        if chosen is not None:  # a stretch without lines tells nothing about the next one
-            self._levels[key] = chosen
-        return chosen
 
     # --- what came back ---------------------------------------------------------------------------
 
@@ -238,7 +154,7 @@ class _Asking:
         from opsbrief.transport.failure import bare  # noqa: PLC0415 - brings requests, which --help does not need
 
         tally = self.cluster.tally
-        stretch = f"{question.time}:[{_iso(span.start)} TO {_iso(span.end)}}}"
+        stretch = f"{question.time}:[{iso(span.start)} TO {iso(span.end)}}}"
         asked = f"({question.query}) AND {stretch}" if question.query.strip() not in {"", "*"} else stretch
         return LogSample(
             query=question.query,
@@ -308,28 +224,17 @@ class _Asking:
     def deploys(self, span: Span, pattern: re.Pattern[str] | None) -> Iterator[Deploy | Gap]:
         """Yield the first line of each version; a host that goes back to an older one makes a rollback."""
         source = self.source
-        layout = source.layout(Logs())
-        index, gaps = self._index(span)
-        if not index:
+        path, gaps = self.survey.where(span)
+        if not path:
             raise SourceError(gaps[0].kind, f"{gaps[0].what}: {gaps[0].detail}", gaps[0].hint)
-        mapped = self._probe(index, layout)
-        question = Question(
-            index=index,
-            fields=layout,
-            time=mapped.time,
-            nanos=mapped.nanos,
-            query=source.deploy_query,
-            start=span.start,
-            end=span.end,
-        )
-        newest = [{mapped.time: {**question.by_time()[0][mapped.time], "order": "desc"}}]
+        question = self.survey.question(path, source.layout(Logs()), span, source.deploy_query)
         found: list[tuple[LogRecord, str]] = []
         seen = 0
-        for hit in lines(self.pager, question, question.matching(), newest, _DEPLOY_LINES):
+        for hit in lines(self.pager, question, question.matching(), question.by_time("desc"), _DEPLOY_LINES):
             seen += 1
-            entry = record(hit, layout, mapped.time)
-            if entry and (ref := _ref(entry, pattern)):
-                found.append((entry, ref))
+            entry = record(hit, question.fields, question.time)
+            if entry and (version := turns.ref(entry, pattern)):
+                found.append((entry, version))
         if seen and not found:
             where = "what deploy_regex looks for" if pattern else "a version"
             raise SourceError(
@@ -338,7 +243,8 @@ class _Asking:
         yield from gaps
         found.reverse()
         cut = seen >= _DEPLOY_LINES
-        yield from _turns(found[1:] if cut else found, source.name)
+        # Where older lines were not read, nobody knows when the oldest version really came.
+        yield from list(turns.turns(found, source.name))[1 if cut else 0 :]
         for sentence in self.cluster.tally.shortfalls:
             yield Gap(source=source.name, what="deploys", kind=GapKind.TRUNCATED, detail=line(sentence, 300))
         if cut:
@@ -349,36 +255,6 @@ class _Asking:
                 detail=f"only the newest {_DEPLOY_LINES:,} lines were read",
                 hint="make deploy_query match only the line that a new version writes at its start",
             )
-
-
-def _ref(entry: LogRecord, pattern: re.Pattern[str] | None) -> str:
-    """Return the version that a line tells, or "" when it tells none."""
-    if pattern is None:
-        return entry.resource.get("service.version", "")
-    match = pattern.search(entry.body)
-    return line(match["ref"] or "", 100) if match else ""
-
-
-def _turns(found: list[tuple[LogRecord, str]], source: str) -> Iterator[Deploy]:
-    """Yield a deploy whenever a version takes over, from lines in the order of time."""
-    known: set[str] = set()
-    running: dict[str, str] = {}
-    current = ""
-    for entry, ref in found:
-        host = entry.resource.get("host.name", "")
-        back = ref in known and ref != current and bool(host) and running.get(host) == current
-        if ref not in known or back:
-            current = ref
-            known.add(ref)
-            yield Deploy(
-                at=entry.timestamp,
-                ref=ref,
-                note=line(entry.body, 200),
-                source=source,
-                time_kind=TimeKind.LOG_TIME,
-                rollback=back,
-            )
-        running[host] = ref
 
 
 def _stretches(window: Window) -> Iterator[Span]:
@@ -393,16 +269,8 @@ def _stretches(window: Window) -> Iterator[Span]:
         yield Span(label, window.start - shift, window.end - shift, shift)
 
 
-def _young(day: datetime | None) -> bool:
-    return day is not None and datetime.now(UTC) - day < _SOON
-
-
 def _named(logs: Logs) -> str:
     return repr(line(logs.query, 120)) if logs.query else "(all lines)"
-
-
-def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _pattern(regex: str) -> re.Pattern[str]:
