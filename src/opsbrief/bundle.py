@@ -48,6 +48,7 @@ from opsbrief.model.evidence import (
 )
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Window
+from opsbrief.swap import swap
 
 FORMAT = "opsbrief.bundle/1"
 _SWEEP_AFTER = 3600.0  # seconds; younger leftovers may belong to a run that is still going
@@ -73,10 +74,13 @@ def files(evidence: Evidence, artifacts: Iterable[Artifact]) -> list[Artifact]:
     return found
 
 
-def write(parent: Path, folder: str, content: Sequence[Artifact], forbidden: Sequence[str] = ()) -> Path:
+def write(
+    parent: Path, folder: str, content: Sequence[Artifact], forbidden: Sequence[str] = (), *, renew: bool = False
+) -> Path:
     """Write ``content`` as ``parent/folder`` and return that path (with -2, -3, ... when it is taken).
 
-    ``forbidden`` are the configured secrets: a file that holds one is never published.
+    With ``renew``, one that opsbrief wrote there before is replaced. ``forbidden`` are the configured
+    secrets: a file that holds one is never published.
     Raises BundleError when the place cannot be written; what was there before is untouched.
     """
     _gate(content, forbidden)
@@ -87,7 +91,7 @@ def write(parent: Path, folder: str, content: Sequence[Artifact], forbidden: Seq
             for artifact in content:
                 _put(draft / artifact.name, artifact.data)
             _sync(draft)
-            return _publish(draft, parent, folder)
+            return _renew(draft, parent / folder) if renew else _publish(draft, parent, folder)
     except OSError as error:
         raise BundleError(
             f"the bundle cannot be written in {parent}: {error.strerror or error}",
@@ -323,6 +327,21 @@ def _publish(draft: Path, parent: Path, folder: str) -> Path:
         if not target.exists():
             draft.rename(target)  # not taken, so the rename failed for another reason: let it say so
     raise BundleError(f"{parent / folder} is taken a thousand times over")
+
+
+def _renew(draft: Path, target: Path) -> Path:
+    """Put ``draft`` in the place of ``target``; whoever looks sees the old folder or the new one, never none.
+
+    The caller removes what is left where the draft was.
+    """
+    if not os.path.lexists(target):
+        draft.rename(target)
+    elif not target.is_symlink() and (target / "manifest.json").is_file():
+        swap(draft, target)
+    else:
+        raise BundleError(f"{target} is there and was not written by opsbrief", "move it away, or name another folder")
+    _sync(target.parent)
+    return target
 
 
 def _sync(folder: Path) -> None:

@@ -93,6 +93,13 @@ def gather(
     found = window(config, order, now=now, listen=listen)
     if tell:
         tell(found)
+    return answers(config, order, found, listen=listen)
+
+
+def answers(
+    config: "Config", order: Order, found: "Window", *, listen: Listener | None = None
+) -> tuple["Evidence", bool]:
+    """Ask the sources about a window that is known already, redact; return as ``gather`` does."""
     service = config.service(order.service)
     sources = config.active(service, order.only, order.skip)
     if order.timeout:
@@ -111,7 +118,7 @@ def collect(
     tell: Callable[["Window"], None] | None = None,
 ) -> Result:
     """Do the main job: everything from the question to a bundle on disk."""
-    _known(order.formats)
+    known(order.formats)
     if set(order.formats) & set(_LOADS_PNG):
         # matplotlib takes half a second to import: let it load while the network is waited for.
         threading.Thread(target=importlib.import_module, args=("opsbrief.render.png",), daemon=True).start()
@@ -189,7 +196,8 @@ def send(
     return deliver.send(brief, mail, to, reply_to=reply_to, auto=auto, forbidden=config.secrets(), tell=tell)
 
 
-def _known(formats: Sequence[str]) -> None:
+def known(formats: Sequence[str]) -> None:
+    """Refuse a format that there is not. Raises ConfigError."""
     wrong = [name for name in formats if name not in FORMATS]
     if wrong:
         raise ConfigError(Problem("--format", "", f"there is no format {wrong[0]!r}", f"known: {', '.join(FORMATS)}"))
@@ -201,6 +209,11 @@ def _render(
     from opsbrief.render import data  # noqa: PLC0415 - each renderer is loaded when it is wanted
 
     yield Artifact("findings.json", "application/json", data.findings(evidence, findings, brief))
+    yield from forms(brief, formats)
+
+
+def forms(brief: "Brief", formats: Sequence[str]) -> Iterator[Artifact]:
+    """Yield the files of a brief in each of ``formats``, the pictures before the text that refers to them."""
     images: dict[str, str] = {}
     if set(formats) & set(_DRAWN):
         for artifact, figure in _images(brief):

@@ -25,10 +25,20 @@ def key(case: Case) -> Figure | None:
 
     A metric without a datapoint is drawn as an empty graph that says so.
     """
-    shift = case.lead or next((f for f in case.shifts if f.facts.get("key")), next(iter(case.shifts), None))
+    shift = _first(case)
     if not shift:
         return None
     return replace(_figure(case, shift, "key", 960, 340, sparks=SPARKS), narrow=_drawing(case, shift, *NARROW))
+
+
+def small(case: Case, name: str) -> Figure | None:
+    """Return the same metric as a small graph that is called ``name``."""
+    shift = _first(case)
+    return _figure(case, shift, name, 480, 210, sparks=1) if shift else None
+
+
+def _first(case: Case) -> Finding | None:
+    return case.lead or next((f for f in case.shifts if f.facts.get("key")), next(iter(case.shifts), None))
 
 
 def rest(case: Case, drawn: Figure | None) -> tuple[tuple[Figure, ...], int]:
