@@ -1,0 +1,84 @@
+"""Restarts and alarms: did they stop with the fix."""
+
+from collections.abc import Iterator
+
+from opsbrief import phrase
+from opsbrief.analysis.effect import phases
+from opsbrief.maths.effect import Estimate, left, poisson
+from opsbrief.model.evidence import Event, Evidence
+from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.window import Window
+
+_BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
+_WORDS = {Verdict.FIXED: Verdict.GONE, Verdict.BETTER: Verdict.LESS}
+
+
+def find(evidence: Evidence) -> Iterator[Finding]:
+    """Yield one "effect-event" per kind of restart or alarm that there was between release and fix."""
+    groups: dict[tuple[str, str], list[Event]] = {}
+    for event in evidence.items(Event):
+        if kind := _kind(event):
+            groups.setdefault((kind, event.service), []).append(event)
+    for (kind, service), events in sorted(groups.items()):
+        if any(phases.phase(event.at, evidence.window) == "during" for event in events):
+            yield _finding(kind, service, events, evidence.window)
+
+
+def _kind(event: Event) -> str:
+    if event.kind == "restart" or event.state == "RESTART":
+        return "restart"
+    return "alarm" if event.kind == "state" and event.state in _BAD and event.state_type != "soft" else ""
+
+
+def _finding(kind: str, service: str, events: list[Event], window: Window) -> Finding:
+    split = {name: [e for e in events if phases.phase(e.at, window) == name] for name in phases.NAMES}
+    length = (phases.fix(window).at - window.start).total_seconds()
+    late = phases.delay(sorted((e.at - window.start).total_seconds() for e in split["during"]), length)
+    hours = {
+        "before": window.before.total_seconds() / 3600,
+        "during": length / 3600,
+        "after": phases.lasted(window).total_seconds() / 3600,
+    }
+    found = {name: _rate(len(split[name]), hours[name]) for name in phases.NAMES}
+    answer = (
+        left(found["before"] or Estimate(0, 0, 0, 0), found["during"], found["after"])
+        if found["during"] and found["after"]
+        else None
+    )
+    verdict = phases.verdict(answer, phases.lasted(window).total_seconds() >= late)
+    if answer is None:
+        verdict = Verdict.TOO_EARLY if not split["after"] else Verdict.UNCHANGED
+    verdict = _WORDS.get(verdict, verdict)
+    counts = [len(split[name]) for name in phases.NAMES]
+    needed = max(
+        0.0, 3600 * 3.69 / (0.2 * counts[1] / max(hours["during"], 1e-9)) - phases.lasted(window).total_seconds()
+    )
+    stretches = " / ".join(phrase.duration(3600 * hours[name]) for name in phases.NAMES)
+    told = f"{' → '.join(map(str, counts))} in {stretches}"
+    return Finding(
+        code="effect-event",
+        subject=f"{kind}s of {service}" if service else f"{kind}s",
+        verdict=verdict,
+        headline=f"{kind}s of {service or 'all'}: {verdict}, {told}",
+        detail=f"~ {phrase.duration(max(60.0, needed))} more needed" if verdict is Verdict.TOO_EARLY and needed else "",
+        basis=tuple(event.id for event in events[:20]),
+        score=float(counts[1]),
+        before=found["during"].value if found["during"] else None,
+        after=found["after"].value if found["after"] else None,
+        unit="/h",
+        hosts=tuple(sorted({event.host for event in split["after"]} - {""})),
+        facts={
+            "kind": kind,
+            "count_before": counts[0],
+            "count_during": counts[1],
+            "count_after": counts[2],
+            "needed_seconds": needed if verdict is Verdict.TOO_EARLY else 0.0,
+        },
+    )
+
+
+def _rate(count: int, hours: float) -> Estimate | None:
+    if hours <= 0:
+        return None
+    low, high = poisson(count)
+    return Estimate(count / hours, low / hours, high / hours, count)
