@@ -87,8 +87,11 @@ def start(
     env: Mapping[str, str] | None = None,
     cwd: str | None = None,
     stdin: bytes = b"",
+    spare: bool = False,
 ) -> Iterator[Running]:
     """Start ``argv`` in a process group of its own; whatever happens, the group is gone afterwards.
+
+    With ``spare``, what a program left running when it ended goes on: sendmail delivers in the background.
 
     Raises SourceError(UNAVAILABLE) when the program is missing or may not be run.
     """
@@ -116,7 +119,8 @@ def start(
                 feeder.start()
             yield running
     finally:
-        _kill(popen)
+        if not (spare and popen.poll() is not None):
+            _kill(popen)
         for pipe in (popen.stdout, popen.stdin):
             if pipe is not None:
                 with suppress(OSError):
@@ -138,13 +142,14 @@ def run(
     cwd: str | None = None,
     stdin: bytes = b"",
     cap: int = 64 << 20,
+    spare: bool = False,
 ) -> Finished:
     """Run to the end and return what it printed, at most ``cap`` bytes (then ``truncated``).
 
     Raises SourceError: UNAVAILABLE when it cannot be started, TIMEOUT when the deadline ends first.
     """
     out = bytearray()
-    with start(argv, deadline, env=env, cwd=cwd, stdin=stdin) as running:
+    with start(argv, deadline, env=env, cwd=cwd, stdin=stdin, spare=spare) as running:
         for chunk in running:
             out += chunk[: cap - len(out)]
             if len(out) >= cap:
