@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.system import elastic
+from tests.system import exim as exim_server
 from tests.system import graphite as graphite_servers
 
 
@@ -63,3 +64,14 @@ def git() -> str:
     if not (found := shutil.which("git")):
         absent("git", "it is not installed")
     return str(found)
+
+
+@pytest.fixture(scope="session")
+def exim() -> Iterator[exim_server.Exim]:
+    """Return a running Exim."""
+    try:
+        exim_server.install()
+    except exim_server.MissingError as missing:
+        absent("exim", missing)
+    with exim_server.running() as server:
+        yield server

@@ -68,7 +68,8 @@ def deliver(
     reply_to: "Brief | None" = None,
 ) -> None:
     """Send and say who got it. Raises DeliveryError, with the command that sends it again."""
-    again = shlex.join(["opsbrief", "send", str(path)])
+    start = ["opsbrief", *(["--config", settings.config] if settings.config else [])]
+    again = shlex.join([*start, "send", str(path)])
     try:
         receipt = pipeline.send(config, brief, to, reply_to=reply_to, tell=settings.say)
     except DeliveryError as error:

@@ -77,8 +77,9 @@ def build(
     """
     own, answered = identity(brief, sender), identity(reply_to, sender) if reply_to else None
     if answered:
-        answer = _hash(own.message, "answers", answered.message)
-        own = Identity(answered.incident, f"<{answer}@{own.message.rpartition('@')[2]}", answered.subject)
+        own = Identity(
+            answered.incident, own.message.replace("@", f".{_hash(answered.message)[:8]}@"), answered.subject
+        )
     from_, recipients = [_address(one) for one in (sender,) if one], [_address(one) for one in to]
     pages = _Pages(brief, _hash(own.message))
     for plan in pages.plans():
