@@ -218,8 +218,8 @@ def _falls(data: Array) -> tuple[int, ...]:
     found: list[int] = []
     for place in sharp:
         if found and place - found[-1] <= 3:
-            if data[place] > data[found[-1]]:
-                found[-1] = int(place)
+            if data[place] - data[place + 1] > data[found[-1]] - data[found[-1] + 1]:
+                found[-1] = int(place)  # of neighbours, the one with the steepest single fall
         else:
             found.append(int(place))
     return tuple(found)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsbrief.maths.contrast import MIN_AFTER, MIN_BEFORE, Contrast, contrast
-from opsbrief.maths.form import Form, form, smooth
+from opsbrief.maths.form import Form, calm, form, smooth, step
 from opsbrief.maths.weekly import less, usual
 
 Array = npt.NDArray[np.float64]
@@ -33,11 +33,12 @@ class Study:
     last: float  # level of the last few values
     peak: float  # farthest value after the instant, in the direction of the change
     week: float  # median of last weeks' same hours after the instant, NaN when unknown
+    earlier: bool = False  # changed, but so long before the instant that most of before is the new level already
 
     @property
     def changed(self) -> bool:
         """Whether the series changed at the instant or near it."""
-        return self.told and self.contrast.changed
+        return self.told and self.contrast.changed and not self.earlier
 
 
 def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> Study:
@@ -64,8 +65,12 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
         found = replace(found, strength=0.99)  # seen only after a noisy week was taken away
     if found.kind == "sparse" and found.changed:
         level = float(before.mean())  # the median of a rare thing says nothing
+    place = None if found.changed else _earlier(data, split - skip, split)
+    if place is not None:
+        found = contrast(data, place, None if rest is None else level)
+        level = _middle(_there(values[:place]))
     told = found.points_before >= MIN_BEFORE and (found.points_after >= MIN_AFTER or found.kind == "silent")
-    shape = form(data, split, found) if told and found.changed else None
+    shape = form(data, split if place is None else place, found) if told and found.changed else None
     return Study(
         told=told,
         contrast=found,
@@ -76,6 +81,7 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
         last=_middle(after[-max(1, min(5, len(after) // 10)) :]) if len(after) else float("nan"),
         peak=_farthest(after, found.shift),
         week=_middle(_there(week[split:])),
+        earlier=place is not None,
     )
 
 
@@ -98,6 +104,24 @@ def _farthest(after: Array, shift: float) -> float:
     if not len(after):
         return float("nan")
     return float(after.max() if shift >= 0 else after.min())
+
+
+def _earlier(data: Array, end: int, split: int) -> int | None:
+    """Return the slot of a step well before the instant that the comparison at the instant cannot see, or None."""
+    there = np.flatnonzero(np.isfinite(data))
+    before, after = _there(data[:end]), _there(data[split:])
+    if len(before) < 2 * MIN_BEFORE or len(after) < MIN_AFTER:
+        return None
+    usual_noise = 1.4826 * _middle(np.abs(np.diff(data[there])))
+    low, high = float(before.min()), float(before.max())
+    if high - low < 4 * usual_noise or high == low:
+        return None
+    found = step(there.astype(np.float64), calm(data[there]))
+    place = int(found.at)
+    if found.latest >= end or place < MIN_BEFORE:
+        return None
+    moved = contrast(data, place)
+    return place if moved.kind == "level" and moved.changed and not smooth(data) else None
 
 
 def _reached(values: Array, split: int, shape: Form | None, found: Contrast) -> float:

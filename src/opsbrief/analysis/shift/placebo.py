@@ -91,6 +91,8 @@ def _strengths(
             yield (raw[number].span, 0), _strength(week, first, skip, others)
     length = min(len(series.values) - first, max(3, first // 6))
     room = max(MIN_BEFORE, first // 3)
+    if first < 5 * MIN_BEFORE:
+        return
     for number, place in enumerate(range(first - length, room - 1, -length)):
         cut = place + length
         yield ("before", number), _strength(series.values[:cut], place, 0, [week[:cut] for week in shifted])
@@ -101,4 +103,5 @@ def _strengths(
 
 
 def _strength(values: Array, place: int, skip: int, others: Sequence[Array]) -> float:
-    return study(values, place, skip, others).contrast.strength
+    result = study(values, place, skip, others)
+    return 0.0 if result.earlier else result.contrast.strength

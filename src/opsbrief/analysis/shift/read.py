@@ -85,6 +85,8 @@ def examine(series: Series, window: Window, past: Weeks) -> Case:
     onset = _onset(series, result)
     if not result.told:
         verdict = Verdict.CANNOT_TELL
+    elif result.earlier:
+        verdict = Verdict.BEGAN_BEFORE
     elif not result.changed:
         verdict = Verdict.UNCHANGED
     elif onset and onset.latest < window.start - _slack(series, window):
