@@ -1,5 +1,6 @@
 """The entry point: ``opsbrief`` and ``python -m opsbrief``."""
 
+import gc
 import os
 import sys
 
@@ -15,6 +16,10 @@ def main() -> None:
 
         sys.stdout.write(menu.text())
     else:
+        # Read by numpy when it is imported: its pool of threads costs 40 ms and never pays on arrays of our size.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        # Ten thousand log lines are no cycles; looking for some among them again and again costs a tenth of a run.
+        gc.set_threshold(100_000, 20, 100)
         from opsbrief.cli.run import main as run  # noqa: PLC0415 - same
 
         run()

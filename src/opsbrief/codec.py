@@ -38,7 +38,9 @@ def decode(kind: type[V], data: object) -> V:
 
 def stamp(at: datetime) -> str:
     """Return an aware datetime as ISO 8601 in UTC with Z."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat()[:-6] + "Z"
 
 
 def _encoder(kind: type) -> Coder:  # noqa: PLR0911 - one return a kind of value
@@ -55,7 +57,7 @@ def _encoder(kind: type) -> Coder:  # noqa: PLR0911 - one return a kind of value
     if issubclass(kind, tuple | list):
         return lambda value: [encode(item) for item in value]
     if issubclass(kind, Mapping):
-        return lambda value: {str(key): encode(item) for key, item in value.items()}
+        return lambda value: {str(key): item if type(item) is str else encode(item) for key, item in value.items()}
     if is_dataclass(kind):
         return _record_encoder(kind)
     raise TypeError(f"{kind.__name__} has no JSON form")
@@ -69,7 +71,7 @@ def _record_encoder(kind: type) -> Coder:
         for name, default in names:
             item = getattr(value, name)
             if item is not default and item != default:
-                found[name] = encode(item)
+                found[name] = item if type(item) is str else encode(item)
         return found
 
     return run

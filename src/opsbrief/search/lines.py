@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields as parts
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from opsbrief.model.evidence import LogRecord
@@ -32,14 +34,31 @@ def severity(value: object) -> str:
     return _LEVELS.get(word) or _LEVELS.get(word.rstrip("234"), "")
 
 
+@lru_cache(256)
+def _level(value: str) -> str:
+    return severity(value)
+
+
+@lru_cache(1024)
+def _label(value: str) -> str:
+    return line(value, 200)
+
+
+@lru_cache(256)
+def _there(fields: Fields, names: tuple[str, ...]) -> Fields:
+    """Return the candidates that are among ``names``: most lines of a service have the same fields."""
+    kept = {part.name: tuple(name for name in getattr(fields, part.name) if name in names) for part in parts(Fields)}
+    return Fields(**kept)
+
+
 def flat(source: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the leaves of a document by their dotted names, whether it was written nested or dotted."""
+    """Return the leaves of a parsed JSON document by their dotted names, whether it was written nested or dotted."""
     found: dict[str, Any] = {}
     todo = [("", source)]
     while todo:
         prefix, node = todo.pop()
         for name, value in node.items():
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 todo.append((f"{prefix}{name}.", value))
             elif value is not None:
                 found[prefix + name] = value
@@ -63,20 +82,21 @@ def instant(value: object, stored: object) -> datetime | None:
 def record(hit: Mapping[str, Any], fields: Fields, time: str) -> LogRecord | None:
     """Return the log record of one hit, or None when it has no readable time."""
     source = hit.get("_source")
-    leaves = flat(source) if isinstance(source, Mapping) else {}
+    leaves = flat(source) if isinstance(source, dict) else {}
+    wanted, fields = fields, _there(fields, tuple(leaves))
     stored = hit.get("fields")
     kept = stored.get(time) if isinstance(stored, Mapping) else None
     at = instant(leaves.get(time), kept[0] if isinstance(kept, list) and kept else None)
     if at is None:
         return None
-    body = _text(leaves, fields.message) or _structured(source, fields.message)
+    body = _text(leaves, fields.message) or _structured(source, wanted.message)
     stack = _text(leaves, fields.stack)
     if stack and stack not in body:
         body = f"{body}\n{stack}" if body else stack
     return LogRecord(
         timestamp=at,
         body=clean(body.rstrip("\n")),
-        severity_text=severity(_first(leaves, fields.level)),
+        severity_text=_level(level) if isinstance(level := _first(leaves, fields.level), str) else severity(level),
         attributes=_named(leaves, (("logger", fields.logger), ("trace.id", fields.trace))),
         resource=_named(
             leaves, (("host.name", fields.host), ("service.name", fields.service), ("service.version", fields.version))
@@ -123,5 +143,5 @@ def _named(leaves: Mapping[str, Any], wanted: tuple[tuple[str, tuple[str, ...]],
     for label, names in wanted:
         value = _first(leaves, names)
         if isinstance(value, str | int) and value != "":
-            found[label] = line(str(value), 200)
+            found[label] = _label(str(value))
     return found
