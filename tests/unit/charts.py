@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 
@@ -64,6 +66,14 @@ def story(hosts: int = 8) -> Chart:
         marks.append(Moment("restart", RELEASE + timedelta(minutes=97 + host), f"app{host + 1}"))
         marks.append(Moment("alarm", RELEASE + timedelta(minutes=60 + 9 * host), f"app{host + 1} connections"))
     return chart.build(lines, frame, title="established connections", limit=400, week=week, marks=marks)
+
+
+def mended(hours: float = 2, **options: Any) -> Chart:
+    """Draw connections that climb after a release and stay level ``hours`` later, after a fix."""
+    frame = replace(window(), fix=Anchor("deploy", RELEASE + timedelta(hours=hours), "2.14.1"))
+    minutes = np.arange(360)
+    values = 41.0 + np.where(minutes < 180 + 60 * hours, np.clip(minutes - 181, 0, None) * 2.5, 0)
+    return chart.build([series(values, frame.whole.start)], frame, title="connections", **options)
 
 
 def words(drawn: Chart, role: str) -> list[str]:

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from tests.unit.charts import RELEASE, series, story, window, words
+from tests.unit.charts import RELEASE, mended, series, story, window, words
 
 from opsbrief.chart import build, sparkline
 from opsbrief.chart.axis import bounds, quantity, value_labels, value_ticks
@@ -298,3 +298,20 @@ def test_sparkline() -> None:
     assert sparkline(np.array([0.0, 0]), 9) == "▁▁"
     assert sparkline(np.array([]), 9) == ""
     assert sparkline(np.array([NAN, NAN]), 9) == "  "
+
+
+def test_a_fix_ends_the_shade_of_the_release_and_begins_its_own() -> None:
+    drawn = mended(hours=2)
+    (after, left, width), (fixed, start, rest) = drawn.grounds()
+    assert (after, fixed) == ("after", "fixed")
+    assert left + width == pytest.approx(start)
+    assert width == pytest.approx(2 * rest)
+    assert start + rest == pytest.approx(drawn.plot.right)
+    assert sorted(words(drawn, "mark")) == ["deploy 2.14.0 (15:02)", "fix 2.14.1 (17:02)"]
+
+
+def test_the_axis_reaches_at_least_the_ends_asked_for() -> None:
+    alone = mended()
+    assert mended(ends=(alone.bottom, 2 * alone.top)).top == 2 * alone.top
+    assert mended(ends=(alone.bottom, alone.top / 2)).top == alone.top
+    assert mended(ends=(-10, alone.top)).bottom == -10

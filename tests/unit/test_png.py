@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from PIL import Image
-from tests.unit.charts import RELEASE, series, story, vertices, window
+from tests.unit.charts import RELEASE, mended, series, story, vertices, window
 
 from opsbrief.chart import build
 from opsbrief.model.chart import Chart, Moment
@@ -91,7 +91,10 @@ def test_a_process_without_home_draws_and_says_nothing(tmp_path: Path) -> None:
 # Both drawers draw the same: what stands in the SVG is compared with matplotlib's artists.
 
 
-@pytest.fixture(params=[story, gaps, lambda: build([], window(), title="nothing")], ids=["story", "gaps", "nothing"])
+@pytest.fixture(
+    params=[story, mended, gaps, lambda: build([], window(), title="nothing")],
+    ids=["story", "mended", "gaps", "nothing"],
+)
 def both(request: pytest.FixtureRequest) -> tuple[Chart, ET.Element, Figure]:
     drawn = request.param()
     return drawn, ET.fromstring(svg.draw(drawn, "a")), png.compose(drawn)  # noqa: S314 -- our own picture
@@ -154,6 +157,22 @@ def test_both_draw_the_same_marks_ticks_and_legend(both: tuple[Chart, ET.Element
     steps = "".join(path.get("d") or "" for path in root.iter(f"{NS}path") if path.get("class") in ("s-grid", "s-axis"))
     assert painted["grid"] + painted["axis"] == steps.count("M")
     assert painted["weeks"] == sum(element.get("class", "").startswith("weeks") for element in root.iter())
+
+
+def test_both_shade_the_same_grounds(both: tuple[Chart, ET.Element, Figure]) -> None:
+    _, root, figure = both
+    rects = [
+        (rect.get("fill"), float(rect.get("x", 0)), float(rect.get("width", 0)))
+        for rect in root.findall(f"{NS}rect")
+        if rect.get("class") in ("after", "fixed")
+    ]
+    areas = [
+        (to_hex(piece.get_facecolor()), piece.get_xy()[0][0], piece.get_xy()[1][0] - piece.get_xy()[0][0])
+        for piece in figure.artists
+        if isinstance(piece, Polygon) and piece.get_gid() in ("after", "fixed")
+    ]
+    assert [colour for colour, *_ in areas] == [colour for colour, *_ in rects]
+    assert [places for _, *places in areas] == [pytest.approx(places, abs=0.11) for _, *places in rects]
 
 
 def test_both_put_the_triangle_of_a_restart_at_the_same_place(both: tuple[Chart, ET.Element, Figure]) -> None:

@@ -87,20 +87,22 @@ def build(  # noqa: PLR0913 -- what a caller may know about a graph; each is opt
     width: float = 900,
     height: float = 320,
     emphasise: Sequence[str] = (),
+    ends: tuple[float, float] | None = None,
 ) -> Chart:
     """Return the chart of ``series`` over ``window.whole``.
 
     ``series`` are those of span "", ``week`` those of the weekly spans, which become one grey band
     from the lowest to the highest of all of them. ``width`` and ``height`` are pixels of the whole
     picture with one row of legend; more rows make it taller. ``emphasise`` names series or hosts
-    that stay in colour when there are more than eight. The instant that the window starts from
+    that stay in colour when there are more than eight. ``ends`` are values that the axis shall reach at
+    least, so that two graphs of one metric can be laid side by side. The instant that the window starts from
     is marked even when ``marks`` does not name it.
     """
     whole, unit = window.whole, text.line(unit, 40)
     lines = _lines(series, whole.start, whole.seconds)
     drawn = [line for line in lines if not line.empty]
     earlier = _earlier(week, series, window)
-    scale = _scale(drawn, earlier, limit, unit)
+    scale = _scale(drawn, earlier, limit, unit, ends)
     tall = max(60.0, height - FURNITURE)
     values = axis.value_ticks(scale.bottom, scale.top, round(tall / 44))
     y_ticks = tuple(map(Tick, values, axis.value_labels(values, unit))) if drawn or earlier else ()
@@ -127,6 +129,7 @@ def build(  # noqa: PLR0913 -- what a caller may know about a graph; each is opt
         top=scale.top,
         turn=turn * pace,
         traces=traces,
+        healed=(window.fix.at - whole.start).total_seconds() * pace if window.fix else None,
         bands=tuple(bands),
         marks=placed(marks, window, zone, box.width),
         limit=scale.limit,
@@ -161,21 +164,28 @@ def _weeks(earlier: Sequence[Line]) -> str:
     return f"same hours, {which}"
 
 
-def _scale(drawn: Sequence[Line], earlier: Sequence[Line], limit: float | None, unit: str) -> Scale:
-    """Choose the value axis: all of the data, and of the limit and the earlier weeks what is in reach."""
+def _scale(
+    drawn: Sequence[Line],
+    earlier: Sequence[Line],
+    limit: float | None,
+    unit: str,
+    ends: tuple[float, float] | None = None,
+) -> Scale:
+    """Choose the value axis: all of the data and of ``ends``; of the limit and the earlier weeks what is in reach."""
     base = drawn or earlier
     if not base:
         return Scale(0.0, 1.0, None, ())
     low, high = min(line.low for line in base), max(line.high for line in base)
     usual = max((float(np.nanpercentile(np.abs(line.values), 98)) for line in earlier), default=0.0)
-    reach = REACH * max(abs(low), abs(high)) or math.inf
+    far = max(abs(low), abs(high), *map(abs, ends or ()))
+    reach = REACH * far or math.inf
     notes = []
     for line in earlier:
         low = min(low, max(line.low, -max(reach, REACH * usual)))
         high = max(high, min(line.high, max(reach, REACH * usual)))
     if any(line.low < low or line.high > high for line in earlier):
-        far = max((value for line in earlier for value in (line.low, line.high)), key=abs)
-        notes.append(f"earlier weeks reach {axis.quantity(far, unit)}, beyond this graph")
+        most = max((value for line in earlier for value in (line.low, line.high)), key=abs)
+        notes.append(f"earlier weeks reach {axis.quantity(most, unit)}, beyond this graph")
     shown = limit if limit is not None and abs(limit) <= reach and abs(limit) <= columns.HUGE else None
     if shown is not None:
         low, high = min(low, shown), max(high, shown)
@@ -183,11 +193,12 @@ def _scale(drawn: Sequence[Line], earlier: Sequence[Line], limit: float | None, 
         notes.append(f"the limit {axis.quantity(limit, unit)} lies beyond this graph")
     bottom, top = axis.bounds(low, high)
     span = top - bottom
+    low, high = ends or (bottom, top)
+    bottom = min(low, bottom - (0.05 * span if bottom < 0 else 0))
+    top = max(high, top + (0.05 * span if top > 0 else 0))
     if bottom > 0 or top < 0:
         notes.append("the axis does not start at 0")
-    return Scale(
-        bottom - (0.05 * span if bottom < 0 else 0), top + (0.05 * span if top > 0 else 0), shown, tuple(notes)
-    )
+    return Scale(bottom, top, shown, tuple(notes))
 
 
 def _bright(drawn: Sequence[Line], emphasise: Sequence[str], turn: float) -> set[int]:

@@ -33,14 +33,16 @@ def placed(marks: Sequence[Moment], window: Window, zone: tzinfo, width: float) 
 
 
 def _anchor(window: Window, marks: Sequence[Moment]) -> list[Moment]:
-    """Return the mark of the instant that the window starts from, unless one of ``marks`` stands there."""
+    """Return the marks of the window's start, unless one of ``marks`` stands there, and of the fix."""
+    fixes = [Moment("fix", window.fix.at, window.fix.ref)] if window.fix else []
     anchor = window.anchor
     kind: MarkKind = "deploy" if anchor.kind in ("deploy", "tag", "commit") else "note"
     told = {kind} if kind == "deploy" else LINES
     if any(mark.kind in told and abs((mark.at - anchor.at).total_seconds()) < 1 for mark in marks):
-        return []
+        return fixes
     return [
-        Moment(kind, anchor.at, anchor.ref if kind == "deploy" else anchor.kind if anchor.kind != "time" else "since")
+        *fixes,
+        Moment(kind, anchor.at, anchor.ref if kind == "deploy" else anchor.kind if anchor.kind != "time" else "since"),
     ]
 
 

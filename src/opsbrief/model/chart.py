@@ -28,6 +28,7 @@ LIGHT: Mapping[str, str] = MappingProxyType(
         "grid": "#e3e6ea",
         "axis": "#9aa2ab",
         "after": "#fff6e5",
+        "fixed": "#e6f4ec",
         "weeks": "#8c959f",
         "rest": "#b3bac2",
         "limit": "#b3261e",
@@ -54,6 +55,7 @@ DARK: Mapping[str, str] = MappingProxyType(
         "grid": "#2a3038",
         "axis": "#6b7580",
         "after": "#201d17",
+        "fixed": "#14241c",
         "weeks": "#8c959f",
         "rest": "#59616b",
         "limit": "#ff7b72",
@@ -222,6 +224,7 @@ class Chart:
     top: float
     turn: float  # pixels from the plot's left edge to the instant where "after" begins
     traces: tuple[Trace, ...]
+    healed: float | None = None  # pixels to the fix, where "after" ends
     bands: tuple[Band, ...] = ()
     marks: tuple[Mark, ...] = ()
     limit: float | None = None  # only when it lies on the graph
@@ -234,6 +237,14 @@ class Chart:
     note: str = ""  # "1 value too large to draw left out"
     empty: str = ""  # reason, when there is nothing to draw
     description: str = ""  # the graph in words
+
+    def grounds(self) -> tuple[tuple[str, float, float], ...]:
+        """Return the coloured grounds of the plot: colour, left edge in the picture, width."""
+        end = self.plot.width if self.healed is None else self.healed
+        after = ("after", self.plot.left + self.turn, end - self.turn)
+        if self.healed is None:
+            return (after,)
+        return after, ("fixed", self.plot.left + self.healed, self.plot.width - self.healed)
 
     def row(self, value: float) -> float:
         """Pixel row of a data value, from the top of the picture."""

@@ -118,9 +118,9 @@ def compose(chart: Chart, scale: float = 1.0) -> Figure:
 def _pieces(chart: Chart) -> Iterator[Artist]:
     """Yield what is drawn, from the back to the front."""
     box = chart.plot
-    left = box.left + chart.turn
-    corners = ((left, box.top), (box.right, box.top), (box.right, box.floor), (left, box.floor))
-    yield _area(corners, "after")
+    for colour, left, width in chart.grounds():
+        right = left + width
+        yield _area(((left, box.top), (right, box.top), (right, box.floor), (left, box.floor)), colour)
     for tick in chart.y_ticks:
         row = chart.row(tick.at)
         yield _line("grid", ((box.left, row), (box.right, row)), 1)

@@ -68,11 +68,14 @@ def draw(chart: Chart, ident: str, alt: str = "") -> str:
         f'<title id="{name}-t">{_escape(chart.title)}</title>'
         f'<desc id="{name}-d">{_escape(alt or chart.description)}</desc>'
         f'<rect width="100%" height="100%"{_fill("paper")}/>'
-        f'<rect x="{_n(box.left + chart.turn)}" y="{_n(box.top)}" width="{_n(box.width - chart.turn)}"'
-        f' height="{_n(box.height)}"{_fill("after")}/>'
+    )
+    grounds = (
+        f'<rect x="{_n(left)}" y="{_n(box.top)}" width="{_n(width)}" height="{_n(box.height)}"{_fill(colour)}/>'
+        for colour, left, width in chart.grounds()
     )
     parts = [
         opening,
+        *grounds,
         *_grid(chart),
         f'<g transform="translate({_n(box.left)} {_n(box.top)}) scale(.25)" fill="none" stroke-linejoin="round">',
         *(_band(chart, band) for band in chart.bands),
