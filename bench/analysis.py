@@ -250,7 +250,7 @@ def ranking(name: str, cases: Iterator[Case]) -> None:
 
 def telling(result: Study) -> float:
     """Return what series are ordered by."""
-    return result.contrast.strength if result.told and not result.earlier else 0.0
+    return result.weight if result.told else 0.0
 
 
 def speed(count: int = 2000, points: int = 1440) -> None:

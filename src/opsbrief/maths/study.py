@@ -19,6 +19,8 @@ WAVE = 6.0
 #: brings its own noise along.
 CLEAR = 2.0
 
+_NO_YARDSTICK = 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class Study:
@@ -39,6 +41,18 @@ class Study:
     def changed(self) -> bool:
         """Whether the series changed at the instant or near it."""
         return self.told and self.contrast.changed and not self.earlier
+
+    @property
+    def weight(self) -> float:
+        """How much the change tells beside others, for ranking.
+
+        The geometric mean of the strength and of the shift in noises of before: each alone ranks badly
+        somewhere. Without any noise before there is no yardstick, so such a change is capped.
+        """
+        found = self.contrast
+        if not found.noise > 0:
+            return min(found.strength, _NO_YARDSTICK)
+        return float(np.sqrt(found.strength * abs(found.shift) / found.noise))
 
 
 def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> Study:

@@ -32,7 +32,7 @@ def fold(metric: Metric, subject: str, cases: Sequence[Case]) -> Finding:
     onset = _when(chosen)
     before, after = _typical(c.study.before for c in chosen), _typical(c.study.after for c in chosen)
     unit = metric.unit or next((c.series.unit for c in cases if c.series.unit), "")
-    strength = float(np.median([c.study.contrast.strength for c in chosen])) if chosen else 0.0
+    weight = float(np.median([c.study.weight for c in chosen])) if chosen else 0.0
     share = len(chosen) / max(1, len(told))
     return Finding(
         code="shift",
@@ -40,7 +40,7 @@ def fold(metric: Metric, subject: str, cases: Sequence[Case]) -> Finding:
         verdict=verdict,
         headline="",
         basis=tuple(c.series.id for c in (chosen or cases)),
-        score=round(float(np.log1p(min(strength, 1e6)) * np.sqrt(share)), 4),
+        score=round(float(np.log1p(min(weight, 1e6)) * np.sqrt(share)), 4),
         onset=onset,
         before=before,
         after=after,

@@ -22,7 +22,7 @@ def find(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
     changed = [f for f in shifts if f.verdict is Verdict.CHANGED]
     if not shifts or all(f.verdict is Verdict.CANNOT_TELL for f in shifts):
         return
-    real = max((f.score for f in changed), default=float(np.log(2)))
+    real = max((f.score for f in changed), default=1e-9)
     scores = _scores(evidence, _members(evidence, shifts))
     if len(scores) < _ENOUGH:
         yield _finding(
@@ -67,41 +67,41 @@ def _scores(evidence: Evidence, members: Mapping[str, Sequence[Series]]) -> list
     for name, group in members.items():
         for series in group:
             mine = past.get((series.origin.source, series.name), ())
-            for place, strength in _strengths(series, [week for _, week in mine], laid(series, mine), evidence):
-                runs.setdefault(place, {}).setdefault(name, []).append(strength)
+            for place, weight in _weights(series, [week for _, week in mine], laid(series, mine), evidence):
+                runs.setdefault(place, {}).setdefault(name, []).append(weight)
     kept = [runs[place] for place in sorted(runs, key=lambda place: place[1])[:_MOST]]
-    return [max(_score(strengths) for strengths in run.values()) for run in kept]
+    return [max(_score(weights) for weights in run.values()) for run in kept]
 
 
-def _score(strengths: Sequence[float]) -> float:
-    moved = [strength for strength in strengths if strength >= 1]
+def _score(weights: Sequence[float]) -> float:
+    moved = [weight for weight in weights if weight > 0]
     if not moved:
         return 0.0
-    return float(np.log1p(min(float(np.median(moved)), 1e6)) * np.sqrt(len(moved) / len(strengths)))
+    return float(np.log1p(min(float(np.median(moved)), 1e6)) * np.sqrt(len(moved) / len(weights)))
 
 
-def _strengths(
+def _weights(
     series: Series, raw: Sequence[Series], shifted: Sequence[Array], evidence: Evidence
 ) -> Iterator[tuple[tuple[str, int], float]]:
-    """Yield (which placebo, strength) for one series: the same instant last weeks, then instants before."""
+    """Yield (which placebo, weight) for one series: the same instant last weeks, then instants before."""
     first, skip = split(series, evidence.window)
     for number, week in enumerate(shifted):
         others = [other for place, other in enumerate(shifted) if place != number]
         if np.isfinite(week[:first]).sum() >= MIN_BEFORE and np.isfinite(week[first:]).sum() >= 3:
-            yield (raw[number].span, 0), _strength(week, first, skip, others)
+            yield (raw[number].span, 0), _weight(week, first, skip, others)
     length = min(len(series.values) - first, max(3, first // 6))
     room = max(MIN_BEFORE, first // 3)
     if first < 5 * MIN_BEFORE:
         return
     for number, place in enumerate(range(first - length, room - 1, -length)):
         cut = place + length
-        yield ("before", number), _strength(series.values[:cut], place, 0, [week[:cut] for week in shifted])
+        yield ("before", number), _weight(series.values[:cut], place, 0, [week[:cut] for week in shifted])
         for mine, week in enumerate(shifted):
             if np.isfinite(week[:place]).sum() >= MIN_BEFORE and np.isfinite(week[place:cut]).sum() >= 3:
                 others = [other[:cut] for each, other in enumerate(shifted) if each != mine]
-                yield (raw[mine].span, 1 + number), _strength(week[:cut], place, 0, others)
+                yield (raw[mine].span, 1 + number), _weight(week[:cut], place, 0, others)
 
 
-def _strength(values: Array, place: int, skip: int, others: Sequence[Array]) -> float:
+def _weight(values: Array, place: int, skip: int, others: Sequence[Array]) -> float:
     result = study(values, place, skip, others)
-    return 0.0 if result.earlier else result.contrast.strength
+    return result.weight if result.changed else 0.0
