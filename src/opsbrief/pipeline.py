@@ -49,6 +49,7 @@ class Order:
     out: Path | None = None
     timeout: float | None = None
     people: bool = False
+    pack: str = ""  # one of bundle.PACKS: the bundle as one file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,7 @@ def collect(
         bundle.name(evidence.scope.service, evidence.collected_at),
         bundle.files(evidence, artifacts),
         config.secrets(),
+        form=order.pack,
     )
     return Result(
         bundle=path, evidence=evidence, findings=findings, brief=brief, artifacts=artifacts, interrupted=interrupted

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from opsbrief import pipeline
+from opsbrief import bundle, pipeline
 from opsbrief.cli import options
 from opsbrief.cli.progress import progress
 from opsbrief.cli.settings import Settings
@@ -33,6 +33,7 @@ Exit codes: 0 written, every source answered; 1 failed; 2 usage or configuration
 @options.sources
 @click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json, eml. Default: html,md,txt.")
 @click.option("--out", "-o", type=click.Path(file_okay=False), metavar="DIR", help="Folder for the bundle.")
+@click.option("--pack", type=click.Choice(list(bundle.PACKS)), help="Write the bundle as one file of this kind.")
 @click.option(
     "--send",
     is_flag=False,
@@ -126,6 +127,8 @@ def _report(settings: Settings, result: pipeline.Result, code: int, *, as_json: 
 
 def _product(result: pipeline.Result) -> Path:
     """Return what a person opens next: the page if there is one, else the bundle."""
+    if result.bundle.is_file():
+        return result.bundle
     names = [artifact.name for artifact in result.artifacts]
     for name in ("brief.html", "brief.md", "brief.txt"):
         if name in names:

@@ -22,6 +22,11 @@ def service(function: F) -> F:
     return click.argument("service", required=False)(function)
 
 
+def bundle(function: F) -> F:
+    """Add the BUNDLE argument: a folder, a .tgz or a .zip."""
+    return click.argument("path", metavar="BUNDLE", type=click.Path(exists=True, path_type=Path))(function)
+
+
 def window(function: F) -> F:
     """Add --since, --until and --baseline."""
     for option in (
@@ -68,6 +73,7 @@ def order(**given: Any) -> Order:  # noqa: ANN401 - the options of whichever com
         skip=split(given.get("skip", ())),
         timeout=given.get("timeout"),
         people=given.get("people", False),
+        pack=given.get("pack") or "",
         out=Path(out) if out else None,
         formats=formats or USUAL,
     )

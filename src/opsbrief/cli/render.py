@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from opsbrief import bundle, pipeline
+from opsbrief.cli import options
 from opsbrief.cli.settings import Settings
 
 _PLACES = {"html": "brief.html", "md": "brief.md", "txt": "brief.txt", "json": "findings.json", "eml": "brief.eml"}
@@ -19,7 +20,7 @@ Examples:
 
 Without -o: txt goes to the terminal, md, html, json and eml (a draft for a mail program) to standard output."""
 )
-@click.argument("path", metavar="BUNDLE", type=click.Path(exists=True, path_type=Path))
+@options.bundle
 @click.option("--format", "-f", "form", type=click.Choice(list(_PLACES)), help="Default: for the terminal.")
 @click.option("--out", "-o", type=click.Path(file_okay=False, path_type=Path), help="Write the files into this folder.")
 @click.option("--people", is_flag=True, help="Name the authors of commits.")

@@ -30,7 +30,7 @@ Examples:
 The relay or sendmail is configured under deliver.mail. The same bundle gives the same mail, with the
 same Message-ID; mails about one incident (service and start of the window) stand in one thread."""
 )
-@click.argument("path", metavar="BUNDLE", type=click.Path(exists=True, path_type=Path))
+@options.bundle
 @click.option("--to", multiple=True, metavar="ADDR", help="Instead of the configured addresses. May be given twice.")
 @click.option(
     "--reply",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from opsbrief import bundle
+from opsbrief.cli import options
 from opsbrief.cli.settings import Settings
 from opsbrief.codec import encode
 from opsbrief.model.evidence import Evidence, Item, LogSample, Reading, Release, Series
@@ -20,7 +21,7 @@ Examples:
   opsbrief show opsbrief-shop-20261120T164000Z E12      source, request, time, rows and digest of one id
   opsbrief show opsbrief-shop-20261120T164000Z F3       a finding and the evidence it rests on"""
 )
-@click.argument("path", metavar="BUNDLE", type=click.Path(exists=True, path_type=Path))
+@options.bundle
 @click.argument("ident", metavar="[ID]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_obj
