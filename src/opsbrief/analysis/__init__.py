@@ -29,10 +29,10 @@ STEPS: tuple[Step, ...] = (
 EFFECT: tuple[Step, ...] = (effect.find, changes.find, timeline.find)
 
 
-def analyse(evidence: Evidence) -> tuple[Finding, ...]:
-    """Ask every question of the evidence; return the findings with ids F1, F2, ..."""
+def analyse(evidence: Evidence, steps: Sequence[Step] = ()) -> tuple[Finding, ...]:
+    """Ask every question of the evidence, or only ``steps``; return the findings with ids F1, F2, ..."""
     found: list[Finding] = []
-    for step in EFFECT if evidence.first else STEPS:
+    for step in steps or (EFFECT if evidence.first else STEPS):
         for finding in step(evidence, tuple(found)):
             found.append(replace(finding, id=f"F{len(found) + 1}"))
     return tuple(found)

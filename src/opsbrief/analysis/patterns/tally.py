@@ -23,17 +23,21 @@ _HOSTS = ("host.name", "host.hostname", "host", "hostname")
 class Side:
     """One stretch of time as far as logs tell: its length, and how much of it the sample holds."""
 
-    minutes: float = 0.0
     total: int = 0
     records: int = 0
     samples: list[LogSample] = field(default_factory=list)
 
     def take(self, sample: LogSample) -> None:
-        """Add one sample; several queries of the same stretch do not make it longer."""
-        self.minutes = max(self.minutes, (sample.end - sample.start).total_seconds() / 60)
+        """Add one sample: of another query about the same stretch, or of the same query about the adjoining one."""
         self.total += sample.total
         self.records += len(sample.records)
         self.samples.append(sample)
+
+    @property
+    def minutes(self) -> float:
+        """How long the stretch is."""
+        starts, ends = (sample.start for sample in self.samples), (sample.end for sample in self.samples)
+        return (max(ends) - min(starts)).total_seconds() / 60 if self.samples else 0.0
 
     @property
     def sampled(self) -> bool:
