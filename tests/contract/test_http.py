@@ -189,3 +189,58 @@ def test_a_connection_the_server_closes_is_let_go_at_once() -> None:
     with peer(fault) as server, Client(server.url, Deadline(3)) as http:
         assert http.get("/data").json() == [5]
         assert let_go.wait(1), "the socket is still open while the client lives"
+
+
+LARGE = 3 << 20
+
+
+def large(sent: int, wait: float = 0.0) -> Fault:
+    """Announce a body of LARGE bytes and send ``sent`` of them, then a byte now and then for ``wait`` seconds."""
+
+    def run(sock: socket.socket, _request: bytes) -> None:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {LARGE}\r\n\r\n"
+        sock.sendall(head.encode() + b"7" * sent)
+        until = time.monotonic() + wait
+        while time.monotonic() < until:
+            sock.sendall(b"7")
+            time.sleep(0.05)
+
+    return run
+
+
+def test_a_large_answer_comes_whole() -> None:
+    with peer(large(LARGE)) as server, Client(server.url, deadline := Deadline(30)) as http:
+        assert http.get("/data").body == b"7" * LARGE
+    assert deadline.bytes == LARGE
+
+
+def test_a_large_answer_that_drips_ends_with_the_time_though_nobody_watches_the_clock() -> None:
+    started = time.monotonic()
+    with (
+        peer(large(LARGE // 2, 10)) as server,
+        Client(server.url, Deadline(1)) as http,
+        pytest.raises(SourceError) as caught,
+    ):
+        http.get("/data")
+    assert caught.value.kind is GapKind.TIMEOUT
+    assert time.monotonic() - started < 3
+
+
+def test_a_large_answer_that_is_cut_short_is_no_answer() -> None:
+    with (
+        peer(large(LARGE // 2)) as server,
+        Client(server.url, Deadline(30), retries=0) as http,
+        pytest.raises(SourceError) as caught,
+    ):
+        http.get("/data")
+    assert caught.value.kind is GapKind.BAD_ANSWER
+
+
+def test_a_large_answer_above_the_cap_is_dropped() -> None:
+    with (
+        peer(large(LARGE)) as server,
+        Client(server.url, Deadline(30), cap=LARGE - 1) as http,
+        pytest.raises(SourceError) as caught,
+    ):
+        http.get("/data")
+    assert caught.value.kind is GapKind.TRUNCATED
