@@ -135,7 +135,12 @@ def _earlier(data: Array, end: int, split: int) -> int | None:
     if found.latest >= end or place < MIN_BEFORE:
         return None
     moved = contrast(data, place)
-    return place if moved.kind == "level" and moved.changed and not smooth(data) else None
+    # Here a place was searched for, which finds one in any noise: only a step that nobody could miss counts.
+    if moved.kind != "level" or moved.strength < CLEAR or abs(moved.shift) < 4 * moved.noise or smooth(data):
+        return None
+    near = max(MIN_BEFORE, len(data) // 24)  # a step is there at once; a slow course gets there by and by
+    jump = _middle(_there(data[place : place + near])) - _middle(_there(data[max(0, place - near) : place]))
+    return place if abs(jump) >= 0.6 * abs(moved.shift) else None
 
 
 def _reached(values: Array, split: int, shape: Form | None, found: Contrast) -> float:
