@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("window", "Resolve --since and --until and explain how."),
         ("deploys", "List the deploys that the deploy logs know."),
     ),
+    "On a schedule": (("weekly", "Sum up every release of the week, for cron."),),
     "One kind of evidence": (
         ("metrics", "Show which metrics changed since an instant."),
         ("logs", "Show which log patterns are new, exploded or vanished."),

@@ -12,6 +12,7 @@ from opsbrief.model.brief import Figure
 from opsbrief.model.chart import Chart, MarkKind, Moment
 from opsbrief.model.evidence import Change, Event, Series
 from opsbrief.model.finding import Finding
+from opsbrief.model.window import Window
 
 NARROW = (600, 320)  # width and height of the key graph in a mail
 SMALL = 30  # graphs on the later pages
@@ -31,10 +32,35 @@ def key(case: Case) -> Figure | None:
     return replace(_figure(case, shift, "key", 960, 340, sparks=SPARKS), narrow=_drawing(case, shift, *NARROW))
 
 
-def small(case: Case, name: str) -> Figure | None:
-    """Return the same metric as a small graph that is called ``name``."""
+def period(case: Case, window: Window, deploys: Sequence[Moment], name: str) -> Figure | None:
+    """Return the same metric over another window, with the week before as a band and every deploy marked."""
     shift = _first(case)
-    return _figure(case, shift, name, 480, 210, sparks=1) if shift else None
+    series = _series(case, shift) if shift else ()
+    if not shift or not series:
+        return None
+    week = [replace(item, span=label) for label, _ in window.shifts for item in series]
+
+    def drawing(width: float, height: float) -> Chart:
+        return chart.build(
+            series,
+            window,
+            title=text.line(shift.subject, 200),
+            unit=text.line(shift.unit, 20),
+            limit=real(shift, "limit"),
+            marks=(*deploys, *(mark for mark in marks(case) if mark.kind != "deploy")),
+            week=week,
+            width=width,
+            height=height,
+        )
+
+    return Figure(
+        name=name,
+        chart=drawing(960, 300),
+        caption=f"{_caption(shift, series)}, the whole period",
+        alt=text.line(shift.headline, 300),
+        text=tuple(_text(case, series, shift, 1)),
+        narrow=drawing(*NARROW),
+    )
 
 
 def _first(case: Case) -> Finding | None:
@@ -51,11 +77,28 @@ def rest(case: Case, drawn: Figure | None) -> tuple[tuple[Figure, ...], int]:
     return tuple(figures), max(0, len(shown) - SMALL)
 
 
-def _figure(case: Case, shift: Finding, name: str, width: int, height: int, *, sparks: int) -> Figure:
+def again(case: Case, shift: Finding, name: str, ends: tuple[float, float] | None) -> Figure:
+    """Return the graph of a metric on the axis of an earlier one of it: the key graph large, others small."""
+    if name == "key":
+        large = _figure(case, shift, name, 960, 340, sparks=SPARKS, ends=ends)
+        return replace(large, narrow=_drawing(case, shift, *NARROW, ends))
+    return _figure(case, shift, name, 480, 210, sparks=1, ends=ends)
+
+
+def _figure(  # what a graph is made of, and how large
+    case: Case,
+    shift: Finding,
+    name: str,
+    width: int,
+    height: int,
+    *,
+    sparks: int,
+    ends: tuple[float, float] | None = None,
+) -> Figure:
     series = _series(case, shift)
     return Figure(
         name=name,
-        chart=_drawing(case, shift, width, height),
+        chart=_drawing(case, shift, width, height, ends),
         caption=_caption(shift, series) if sparks > 1 else _movement(shift),
         alt=text.line(shift.headline, 300) or text.line(shift.subject, 200),
         text=tuple(_text(case, series, shift, sparks)),
@@ -63,7 +106,7 @@ def _figure(case: Case, shift: Finding, name: str, width: int, height: int, *, s
     )
 
 
-def _drawing(case: Case, shift: Finding, width: int, height: int) -> Chart:
+def _drawing(case: Case, shift: Finding, width: int, height: int, ends: tuple[float, float] | None = None) -> Chart:
     series = _series(case, shift)
     unit = text.line(shift.unit, 20) or next((text.line(item.unit, 20) for item in series if item.unit), "")
     return chart.build(
@@ -77,6 +120,7 @@ def _drawing(case: Case, shift: Finding, width: int, height: int) -> Chart:
         width=width,
         height=height,
         emphasise=shift.hosts,
+        ends=ends,
     )
 
 

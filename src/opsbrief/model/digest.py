@@ -34,6 +34,7 @@ class Episode:
     end: datetime
     cut: str = ""  # why the stretch is shorter than asked for: "2.14.1 followed", "now"
     findings: tuple[Finding, ...]
+    events: tuple[tuple[str, int, int], ...] = ()  # (what, how many before, how many after), equally long
     gaps: tuple[Gap, ...] = ()
     figure: Figure | None = None
 
@@ -51,6 +52,7 @@ class Report:
     watched: bool = False  # whether any repository of the infrastructure was read
     gaps: tuple[Gap, ...] = ()  # of the deploy logs and of the period as a whole
     figure: Figure | None = None  # the key metric over the whole period
+    repeated: tuple[str, ...] = ()  # of each log pattern that was left out: the period in which it was told
     error: str = ""  # why there is nothing else in here
 
     @property
