@@ -16,7 +16,7 @@ which is read member by member and never extracted.
 
 from opsbrief.bundle.archive import PACKS, pack
 from opsbrief.bundle.content import FORMAT, files, name
-from opsbrief.bundle.reading import Listed, Manifest, manifest, opened, read
+from opsbrief.bundle.reading import Listed, Manifest, evidence, manifest, opened, read
 from opsbrief.bundle.store import Store
 from opsbrief.bundle.writing import extract, write
 
@@ -26,6 +26,7 @@ __all__ = [
     "Listed",
     "Manifest",
     "Store",
+    "evidence",
     "extract",
     "files",
     "manifest",

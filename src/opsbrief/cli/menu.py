@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
     "A finished bundle": (
         ("render", "Write the brief of a bundle again, offline."),
         ("show", "Show where a number of a brief comes from."),
+        ("verify", "Check the digests of a bundle and work out every number again."),
         ("send", "Send the brief of a bundle by mail."),
     ),
     "Setting up": (

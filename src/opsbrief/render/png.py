@@ -230,3 +230,18 @@ def _text(text: Text) -> Artist:
     if text.role in ("limit", "empty"):  # over lines: a halo keeps it readable
         label.set_path_effects([withStroke(linewidth=3 * POINT, foreground=LIGHT["paper"])])
     return label
+
+
+def alike(one: bytes, other: bytes) -> bool:
+    """Whether two PNGs show the same: another matplotlib or font draws edges a little differently, not elsewhere."""
+    try:
+        first, second = (Image.open(io.BytesIO(data), formats=("PNG",)) for data in (one, other))
+        if first.size != second.size:  # told before a pixel is unpacked
+            return False
+        pixels = [np.asarray(image.convert("L"), dtype=float) for image in (first, second)]
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    return float(np.abs(pixels[0] - pixels[1]).mean()) < _HAIR
+
+
+_HAIR = 2.0  # of 255 grey levels on the average
