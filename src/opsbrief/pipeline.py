@@ -17,14 +17,16 @@ from opsbrief.collect import collect as ask_sources
 from opsbrief.errors import ConfigError, Problem
 from opsbrief.model.artifact import Artifact
 from opsbrief.redact import redact
-from opsbrief.resolve import Ask, resolve
+from opsbrief.resolve import Ask, fixed, resolve
 
 if TYPE_CHECKING:
     from opsbrief.config import Config
     from opsbrief.deliver import Letter, Receipt
     from opsbrief.model.brief import Brief
+    from opsbrief.model.effect import First
     from opsbrief.model.evidence import Evidence
     from opsbrief.model.finding import Finding
+    from opsbrief.model.scope import Scope
     from opsbrief.model.window import Window
     from opsbrief.settings import Mail
 
@@ -98,14 +100,23 @@ def gather(
 
 
 def answers(
-    config: "Config", order: Order, found: "Window", *, listen: Listener | None = None
+    config: "Config",
+    order: Order,
+    found: "Window",
+    *,
+    scope: "Scope | None" = None,
+    listen: Listener | None = None,
 ) -> tuple["Evidence", bool]:
-    """Ask the sources about a window that is known already, redact; return as ``gather`` does."""
+    """Ask the sources about a window that is known already, redact; return as ``gather`` does.
+
+    ``scope`` takes the place of the service's own: what a brief was asked about before.
+    """
     service = config.service(order.service)
-    sources = config.active(service, order.only, order.skip)
+    scope = scope or service.scope
+    sources = [(kind, replace(source, scope=scope)) for kind, source in config.active(service, order.only, order.skip)]
     if order.timeout:
         sources = [(kind, replace(source, timeout=order.timeout)) for kind, source in sources]
-    evidence, interrupted = ask_sources(sources, found, service.scope, listen=listen)
+    evidence, interrupted = ask_sources(sources, found, scope, listen=listen)
     patterns = {pattern.name: pattern.regex.pattern for pattern in config.redact.patterns}
     return redact(evidence, config.secrets(), patterns), interrupted
 
@@ -136,6 +147,52 @@ def collect(
     return Result(
         bundle=path, evidence=evidence, findings=findings, brief=brief, artifacts=artifacts, interrupted=interrupted
     )
+
+
+def effect(
+    config: "Config",
+    first: Path,
+    order: Order,
+    *,
+    now: datetime | None = None,
+    listen: Listener | None = None,
+    tell: Callable[["Window"], None] | None = None,
+) -> Result:
+    """Collect anew from before the first brief's start until now, and measure what the fix did: a second bundle.
+
+    ``order.since`` is the fix. The scope is the first bundle's, whatever the configuration says by now; of
+    a bundle that is itself about an effect, the brief that it was measured against is taken again.
+    """
+    known(order.formats)
+    told = bundle.read(first)
+    order = replace(order, service=told.scope.service or None)
+    ask = Ask(since=order.since, until=order.until, timeout=order.timeout or config.defaults.timeout or TIMEOUT)
+    logs = config.deploy_logs(config.service(order.service))
+    found = fixed(told.window, ask, logs, now=now or datetime.now(UTC), listen=listen)
+    if tell:
+        tell(found)
+    collected, interrupted = answers(config, order, found, scope=told.scope, listen=listen)
+    evidence = replace(collected, first=told.first or _first(told, first.resolve().name))
+    findings, brief, artifacts = again(evidence, order.formats, people=order.people)
+    path = bundle.write(
+        order.out or Path(config.defaults.out),
+        bundle.name(evidence.scope.service, evidence.collected_at, "effect"),
+        bundle.files(evidence, artifacts),
+        config.secrets(),
+        form=order.pack,
+    )
+    return Result(
+        bundle=path, evidence=evidence, findings=findings, brief=brief, artifacts=artifacts, interrupted=interrupted
+    )
+
+
+def _first(evidence: "Evidence", name: str) -> "First":
+    from opsbrief.analysis import analyse  # noqa: PLC0415 - see again
+    from opsbrief.compose import compose  # noqa: PLC0415 - same
+    from opsbrief.compose.effect import remember  # noqa: PLC0415 - same
+
+    findings = analyse(evidence)
+    return remember(evidence, findings, compose(evidence, findings), name)
 
 
 def again(

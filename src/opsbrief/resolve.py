@@ -7,7 +7,7 @@ costs a warning and not the window. Which one won, and what each said, stands in
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -21,7 +21,7 @@ from opsbrief.receipt import explain
 from opsbrief.releases import Release
 from opsbrief.timespec import Reference, Shift, duration, parse, spell
 
-__all__ = ["Ask", "Logs", "after", "explain", "history", "resolve"]
+__all__ = ["Ask", "Logs", "after", "explain", "fixed", "history", "resolve"]
 
 LONGEST = timedelta(days=92)  # of a window: more is a typing error or a load nobody wants to cause
 SHORTEST_BEFORE = timedelta(hours=2)  # of the stretch before, unless it is given
@@ -76,6 +76,65 @@ def after(ask: Ask, release: Release, previous: Release | None, end: datetime) -
     reason = f"the deploy {name_of(lead)}, time of {lead.source}"
     first = Found(at=lead.at, anchor=anchor, reason=reason, release=release, previous=previous)
     return _window(ask, first, end.replace(microsecond=0), reason, [])
+
+
+def fixed(window: Window, ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = None) -> Window:
+    """Return ``window`` with the fix that ``ask.since`` means, going on until ``ask.until``.
+
+    Start, time before and zone stay; weeks that would overlap the incident go. Raises WindowError for a fix
+    that is not after the start or not before the end, NoDeployError when nobody knows such a deploy.
+    """
+    now = now.astimezone(UTC).replace(microsecond=0)
+    zone = _zone(window.zone)
+    since = parse(ask.since, now=now, zone=zone)
+    until = parse(ask.until, now=now, zone=zone, end=True)
+    reach = max(ask.reach, now - window.start + window.before)
+    desk = Desk(logs, now, zone, reach=reach, timeout=ask.timeout, listen=listen)
+    last = desk.find(until, now)
+    end = min(last.at.replace(microsecond=0), now)
+    found = desk.find(since, max(end, window.start))
+    at = found.at.replace(microsecond=0)
+    _check_fix(ask, window, found, end)
+    notes = [*found.warnings, *last.warnings]
+    return replace(
+        window,
+        end=end,
+        shifts=tuple((label, shift) for label, shift in window.shifts if end - shift <= window.start),
+        fix=replace(found.anchor, at=at),
+        receipt=Receipt(
+            since=ask.since,
+            until=ask.until,
+            reason=f"fix {found.reason}; until {last.reason}",
+            asked=desk.asked,
+            candidates=tuple(_candidates(found)),
+            warnings=tuple(dict.fromkeys([*notes, *desk.warnings])),
+        ),
+    )
+
+
+def _check_fix(ask: Ask, window: Window, found: Found, end: datetime) -> None:
+    """Refuse a fix that is not between the start of the incident and the end."""
+    at, name = f"{found.at:%Y-%m-%d %H:%M:%S} UTC", found.anchor.ref
+    start = f"{window.anchor.kind} {window.anchor.ref}".strip() if window.anchor.kind != "time" else "start"
+    if found.at.replace(microsecond=0) <= window.start:
+        same = name and name == window.anchor.ref
+        raise WindowError(
+            f"--fix {ask.since} is the {start} itself: no later one is known"
+            if same
+            else f"--fix {ask.since} is {at}, not after the {start} of the first brief "
+            f"({window.start:%Y-%m-%d %H:%M:%S} UTC)",
+            "give the time at which the fix went out, for example --fix 17:20 or --fix deploy:REF",
+        )
+    if found.at >= end:
+        raise WindowError(
+            f"--fix {ask.since} is {at}, and the data asked for ends {end:%Y-%m-%d %H:%M:%S} UTC",
+            "give an earlier time, or wait until there is something to be seen",
+        )
+    if end - window.start > LONGEST:
+        raise WindowError(
+            f"the first brief begins {spell(end - window.start)} before the end, more than {LONGEST.days} days",
+            "give an earlier --until",
+        )
 
 
 def _window(ask: Ask, first: Found, end: datetime, reason: str, notes: list[str], desk: Desk | None = None) -> Window:

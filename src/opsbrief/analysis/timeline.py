@@ -50,6 +50,8 @@ def _anchor(evidence: Evidence) -> Iterator[Finding]:
     anchor = window.anchor
     name = f"{anchor.kind} {anchor.ref}".strip() if anchor.kind != "time" else "start of the window"
     yield _entry("deploy" if anchor.kind in ("deploy", "tag") else "start", anchor.at, name, 100.0)
+    if window.fix:
+        yield _entry("fix", window.fix.at, f"fix {window.fix.ref}".strip(), 99.0)
     for candidate in window.receipt.candidates if window.receipt else ():
         deploy = candidate.deploy
         if not candidate.taken and abs(deploy.at - anchor.at) > _SAME and window.whole.start <= deploy.at < window.end:

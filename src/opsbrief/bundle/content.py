@@ -20,10 +20,10 @@ _NONE: Any = ()  # stands for the values, which live in series.npy
 _DUMP = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def name(service: str, at: datetime) -> str:
-    """Return the folder name of a bundle: opsbrief-SERVICE-20261120T164000Z."""
+def name(service: str, at: datetime, kind: str = "") -> str:
+    """Return the folder name of a bundle: opsbrief-SERVICE-20261120T164000Z, with a kind opsbrief-SERVICE-KIND-..."""
     slug = re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-")[:40] or "all"
-    return f"opsbrief-{slug}-{at:%Y%m%dT%H%M%SZ}"
+    return f"opsbrief-{slug}-{f'{kind}-' if kind else ''}{at:%Y%m%dT%H%M%SZ}"
 
 
 def files(evidence: Evidence, artifacts: Iterable[Artifact]) -> list[Artifact]:

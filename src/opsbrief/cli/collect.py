@@ -61,7 +61,7 @@ def command(
         result = pipeline.collect(config, order, listen=listen, tell=lambda found: _tell(settings, found))
     code = 6 if fail_on and _holds(result, fail_on) else result.exit_code
     failed = _mail(settings, config, result, to) if send is not None else None
-    _report(settings, result, failed.exit_code if failed else code, as_json=as_json)
+    report(settings, result, failed.exit_code if failed else code, as_json=as_json)
     if failed:
         raise failed
     return code
@@ -98,7 +98,8 @@ def _holds(result: pipeline.Result, condition: str) -> bool:
     return any(finding.code == "shift" and finding.verdict == "changed" for finding in result.findings)
 
 
-def _report(settings: Settings, result: pipeline.Result, code: int, *, as_json: bool) -> None:
+def report(settings: Settings, result: pipeline.Result, code: int, *, as_json: bool) -> None:
+    """Say what became of a run on standard error and where it is on standard output, or all of it as JSON."""
     if as_json:
         from opsbrief.render import data  # noqa: PLC0415 - only for --json
 

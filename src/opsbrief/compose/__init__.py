@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 
 from opsbrief import text
-from opsbrief.compose import details, figures, front, verdict, words
+from opsbrief.compose import details, effect, figures, front, verdict, words
 from opsbrief.compose.case import Case, message, said, where
 from opsbrief.model.brief import Brief, Line, Paragraph, Scorecard, Section
 from opsbrief.model.evidence import Evidence
 from opsbrief.model.finding import Finding
-
-SUBJECT = 120  # characters of a mail subject
-PAGER = 160  # characters of one short message
 
 
 def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = False) -> Brief:
@@ -18,13 +15,15 @@ def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = F
 
     ``people`` allows the names of authors on the page; without it no person is named.
     """
+    if evidence.first:
+        return effect.compose(evidence, findings, people=people)
     case = Case(evidence, findings, people=people)
     headline, tone = verdict.headline(case)
     key = figures.key(case)
     others, left = figures.rest(case, key)
     return Brief(
         title=f"{case.service}: {headline}",
-        subject=words.cut(f"[opsbrief] {case.service}: {headline}", SUBJECT),
+        subject=words.cut(f"[opsbrief] {case.service}: {headline}", words.SUBJECT),
         pager=_pager(case, headline),
         headline=headline,
         tone=tone,
@@ -43,7 +42,7 @@ def _pager(case: Case, headline: str) -> str:
     """Return the story for a small screen: the headline, then the loudest news of the logs."""
     news = next(iter(case.patterns), None)
     tail = f"; {news.verdict} {said(news, 'level', 8)}: {message(news, 60)}" if news else ""
-    return words.cut(f"{case.service}: {headline}{tail}", PAGER)
+    return words.cut(f"{case.service}: {headline}{tail}", words.PAGER)
 
 
 def _onward(case: Case) -> Section:

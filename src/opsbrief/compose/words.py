@@ -7,6 +7,9 @@ from datetime import UTC, datetime, timedelta
 from opsbrief import text
 from opsbrief.phrase import duration, number, zone
 
+SUBJECT = 120  # characters of a mail subject
+PAGER = 160  # characters of one short message
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 

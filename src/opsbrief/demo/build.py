@@ -43,9 +43,10 @@ defaults: {out: briefs}
 """
 
 
-def build(folder: Path, end: datetime) -> Path:
+def build(folder: Path, end: datetime, fixed: timedelta = story.NEVER) -> Path:
     """Write the story that ends at ``end`` into ``folder`` (which must be new or empty); return its opsbrief.yaml.
 
+    With ``fixed`` it goes on for so long after a fix, 2.14.1; it is then the first brief's until ``end - fixed``.
     Raises OpsbriefError when the folder is not empty or git is missing.
     """
     if folder.exists() and any(folder.iterdir()):
@@ -53,23 +54,25 @@ def build(folder: Path, end: datetime) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     end = end.astimezone(UTC)
     start = int(story.minutes(end)[0])
-    for name, values in story.series(end):
+    for name, values in story.series(end, fixed):
         path = folder / "whisper" / f"{name.replace('.', '/')}.wsp"
         path.parent.mkdir(parents=True, exist_ok=True)
         whisper.write(path, [(story.STEP, len(values) + 60)], start, story.STEP, np.asarray(values))
-    logs.write(folder / "logs", end)
-    repos.write(folder / "repos", end, Deadline(60))
-    (folder / "deploy.log").write_text(_deploys(end), encoding="utf-8")
+    logs.write(folder / "logs", end, fixed)
+    repos.write(folder / "repos", end, Deadline(60), fixed)
+    (folder / "deploy.log").write_text(_deploys(end, fixed), encoding="utf-8")
     config = folder / "opsbrief.yaml"
     config.write_text(CONFIG, encoding="utf-8")
     return config
 
 
-def _deploys(end: datetime) -> str:
-    release = story.released(end)
-    rows = (
+def _deploys(end: datetime, fixed: timedelta) -> str:
+    release, repaired = story.released(end, fixed), story.repaired(end, fixed)
+    rows = [
         (release - timedelta(days=10), "2.13.1", "shop 2.13.1 to 8 hosts"),
         (release - timedelta(days=3), "2.13.2", "shop 2.13.2 to 8 hosts"),
         (release, "2.14.0", "shop 2.14.0 to 8 hosts"),
-    )
+    ]
+    if repaired:
+        rows.append((repaired, "2.14.1", "shop 2.14.1 to 8 hosts"))
     return "".join(f"{at.isoformat(timespec='seconds')}\t{ref}\t{text}\n" for at, ref, text in rows)

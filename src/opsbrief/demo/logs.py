@@ -3,6 +3,7 @@
 import gzip
 import random
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -39,42 +40,63 @@ _TRACE = (
 _WORDS = ("lamp", "chair", "desk", "shelf", "sofa", "rug")
 
 
-def write(folder: Path, end: datetime) -> None:
+def write(folder: Path, end: datetime, fixed: timedelta = story.NEVER) -> None:
     """Write ``HOST.log`` (since the day before) and ``HOST.log.1.gz`` (last week) for every host."""
     folder.mkdir(parents=True, exist_ok=True)
-    restarts = story.restarts(end)
-    span = 2 * story.AGE + timedelta(minutes=20)
+    restarts = story.restarts(end, fixed)
+    repaired = story.repaired(end, fixed)
+    span = 2 * story.AGE + timedelta(minutes=20) + fixed
     week = timedelta(days=7)
     for number, host in enumerate(story.HOSTS):
         chance = random.Random(f"{host} 2.14.0")  # noqa: S311 - a story, not a secret
-        old = _lines(chance, end - week - span, end - week, None, ())
+        old = _lines(chance, end - week - span, end - week, Course())
         with gzip.GzipFile(folder / f"{host}.log.1.gz", "wb", mtime=0) as file:
             file.write("".join(old).encode())
-        release = story.released(end) + timedelta(seconds=4 * number)
-        recent = _lines(chance, end - span, end, release, restarts[host])
+        late = timedelta(seconds=4 * number)
+        course = Course(story.released(end, fixed) + late, repaired + late if repaired else None, restarts[host])
+        recent = _lines(chance, end - span, end, course)
         (folder / f"{host}.log").write_text("".join(recent), encoding="utf-8")
 
 
-def _lines(
-    chance: random.Random, start: datetime, end: datetime, release: datetime | None, restarts: tuple[datetime, ...]
-) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What happened to one host."""
+
+    release: datetime | None = None
+    fix: datetime | None = None
+    restarts: tuple[datetime, ...] = ()
+
+    def version(self, at: datetime) -> str:
+        """Return what runs there."""
+        return "2.14.1" if self.fix and at >= self.fix else "2.14.0"
+
+    def starts(self) -> tuple[datetime, ...]:
+        """Return when the application started."""
+        return (*(at for at in (self.release, self.fix) if at), *self.restarts)
+
+
+def _lines(chance: random.Random, start: datetime, end: datetime, course: Course) -> Iterator[str]:
     """Yield the lines of one host in order of time."""
     at = start
     while at < end:
-        since = (at - release).total_seconds() / 60 if release else -1.0
-        for second, text in sorted(_minute(chance, since)):
+        since = (at - course.release).total_seconds() / 60 if course.release else -1.0
+        well = course.fix is not None and at >= course.fix
+        for second, text in sorted(_minute(chance, since, well=well)):
             stamp = at + timedelta(seconds=second)
             if stamp < end:
                 yield _line(stamp, text)
-        for moment in (*((release,) if release else ()), *restarts):
+        for moment in course.starts():
             if at <= moment < at + timedelta(minutes=1):
-                yield from (_line(moment + timedelta(seconds=20), text) for text in _started(chance))
+                version = course.version(moment)
+                yield from (_line(moment + timedelta(seconds=20), text) for text in _started(chance, version))
         at += timedelta(minutes=1)
 
 
-def _minute(chance: random.Random, since: float) -> Iterator[tuple[float, str]]:
+def _minute(chance: random.Random, since: float, *, well: bool) -> Iterator[tuple[float, str]]:
     patterns = list(_USUAL)
-    if since > 0:
+    if since > 0 and well:
+        patterns += _NEW[1:]
+    elif since > 0:
         patterns += _NEW
         if since > 38:  # the pool runs dry only when enough connections are held
             patterns += [("ERROR", *_USUAL[-1][1:3], 0.35)]
@@ -86,9 +108,9 @@ def _minute(chance: random.Random, since: float) -> Iterator[tuple[float, str]]:
                 yield from ((second + 1e-4 * row, "\n" + _fill(chance, line)) for row, line in enumerate(_TRACE, 1))
 
 
-def _started(chance: random.Random) -> Iterator[str]:
+def _started(chance: random.Random, version: str) -> Iterator[str]:
     for level, logger, text in _START:
-        yield f"{level:<5} [main] {logger} - {_fill(chance, text)}"
+        yield f"{level:<5} [main] {logger} - {_fill(chance, text, version)}"
 
 
 def _line(at: datetime, text: str) -> str:
@@ -97,14 +119,14 @@ def _line(at: datetime, text: str) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03d} {text}\n"
 
 
-def _fill(chance: random.Random, text: str) -> str:
+def _fill(chance: random.Random, text: str, version: str = "2.14.0") -> str:
     return text.format(
         n=chance.randint(1000, 99999),
         small=chance.randint(1, 9),
         ms=chance.randint(3, 240),
         hex=f"{chance.getrandbits(48):012x}",
         word=chance.choice(_WORDS),
-        version="2.14.0",
+        version=version,
     )
 
 

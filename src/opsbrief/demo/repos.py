@@ -101,9 +101,9 @@ class Repository:
             raise OpsbriefError(f"git {args[0]} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
 
 
-def write(folder: Path, end: datetime, deadline: Deadline) -> None:
+def write(folder: Path, end: datetime, deadline: Deadline, fixed: timedelta = story.NEVER) -> None:
     """Write ``folder/shop`` and ``folder/puppet``."""
-    release = story.released(end)
+    release = story.released(end, fixed)
     tagged = release - timedelta(seconds=211)
     shop = Repository(folder / "shop", deadline)
     shop.commit(
@@ -122,6 +122,11 @@ def write(folder: Path, end: datetime, deadline: Deadline) -> None:
     for subject, path, content, hours in _RELEASE:
         shop.commit(tagged - timedelta(hours=hours), subject, {path: content})
     shop.tag(tagged, "v2.14.0")
+    if repaired := story.repaired(end, fixed):
+        client = _CLIENT_NEW.replace("        return response;", "        handle.release();\n        return response;")
+        files = {"src/search/UpstreamClient.java": client, "VERSION": "2.14.1\n"}
+        shop.commit(repaired - timedelta(minutes=19), "Release the handle after the response", files)
+        shop.tag(repaired - timedelta(seconds=188), "v2.14.1")
     puppet = Repository(folder / "puppet", deadline)
     puppet.commit(
         release - timedelta(days=90),

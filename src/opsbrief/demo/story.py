@@ -19,6 +19,7 @@ DAYS = 9  # how far back the series reach
 AGE = timedelta(minutes=158)  # of the release when the brief is asked for
 LIMIT = 400.0  # connections at which the watchdog restarts the application
 DOWN = 2  # minutes without a datapoint while it starts again
+NEVER = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,14 @@ def minutes(end: datetime) -> npt.NDArray[np.int64]:
     return np.arange(last - DAYS * 86400, last + STEP, STEP, dtype=np.int64)
 
 
-def released(end: datetime) -> datetime:
-    """Return the minute of the release."""
-    return (end - AGE).replace(second=11, microsecond=0)
+def released(end: datetime, fixed: timedelta = NEVER) -> datetime:
+    """Return the minute of the release; ``fixed`` is how long before ``end`` the fix went out."""
+    return (end - fixed - AGE).replace(second=11, microsecond=0)
+
+
+def repaired(end: datetime, fixed: timedelta) -> datetime | None:
+    """Return the minute of the fix, None when the story has none."""
+    return (end - fixed).replace(second=5, microsecond=0) if fixed else None
 
 
 def daily(times: npt.NDArray[np.int64], night: float, day: float) -> Values:
@@ -47,13 +53,18 @@ def daily(times: npt.NDArray[np.int64], night: float, day: float) -> Values:
     return night + (day - night) * wave * weekend
 
 
-def leak(rng: np.random.Generator, usual: Values, start: int, slope: float) -> Leak:
-    """Let connections climb by ``slope`` a minute from index ``start`` and fall at every restart."""
+def leak(rng: np.random.Generator, usual: Values, start: int, slope: float, stop: int | None = None) -> Leak:
+    """Let connections climb by ``slope`` a minute from index ``start`` and fall at every restart.
+
+    At ``stop`` the fix goes out with a restart, and nothing is held any more.
+    """
     values = usual.copy()
     held = 0.0
     restarts = []
     index = start
-    while index < len(values):
+    if stop is not None:
+        values[stop + 1 : stop + 1 + DOWN] = np.nan
+    while index < (len(values) if stop is None else stop):
         held += max(0.0, rng.normal(slope, slope / 3))
         values[index] = usual[index] + held
         if values[index] >= LIMIT:
@@ -65,28 +76,35 @@ def leak(rng: np.random.Generator, usual: Values, start: int, slope: float) -> L
     return Leak(values, tuple(restarts))
 
 
-def series(end: datetime) -> Iterator[tuple[str, Values]]:
+def series(end: datetime, fixed: timedelta = NEVER) -> Iterator[tuple[str, Values]]:
     """Yield (Graphite name, values per minute) of every host; NaN is a minute without a datapoint."""
     times = minutes(end)
-    start = int(np.searchsorted(times, released(end).timestamp())) + 1
+    start, stop = _turns(times, end, fixed)
     for number, host in enumerate((*HOSTS, *BATCH)):
         rng = np.random.default_rng([2140, number])
         usual = np.maximum(2.0, daily(times, 18, 44) + _rough(rng, len(times), 2.5))
         slope = 3.0 + 0.25 * (number % 4) if host in HOSTS else 0.0
-        found = leak(rng, usual, start, slope) if slope else Leak(usual, ())
+        found = leak(rng, usual, start, slope, stop) if slope else Leak(usual, ())
         yield from _host(host, rng, times, found, start)
-    yield from _service(np.random.default_rng(2141), times, start)
+    yield from _service(np.random.default_rng(2141), times, start, stop)
 
 
-def restarts(end: datetime) -> dict[str, tuple[datetime, ...]]:
+def _turns(times: npt.NDArray[np.int64], end: datetime, fixed: timedelta) -> tuple[int, int | None]:
+    """Return the indices from which on the release and the fix work."""
+    fix = repaired(end, fixed)
+    start = int(np.searchsorted(times, released(end, fixed).timestamp())) + 1
+    return start, int(np.searchsorted(times, fix.timestamp())) if fix else None
+
+
+def restarts(end: datetime, fixed: timedelta = NEVER) -> dict[str, tuple[datetime, ...]]:
     """Return when each host was restarted by the watchdog."""
     times = minutes(end)
-    start = int(np.searchsorted(times, released(end).timestamp())) + 1
+    start, stop = _turns(times, end, fixed)
     found = {}
     for number, host in enumerate(HOSTS):
         rng = np.random.default_rng([2140, number])
         usual = np.maximum(2.0, daily(times, 18, 44) + _rough(rng, len(times), 2.5))
-        indices = leak(rng, usual, start, 3.0 + 0.25 * (number % 4)).restarts
+        indices = leak(rng, usual, start, 3.0 + 0.25 * (number % 4), stop).restarts
         found[host] = tuple(datetime.fromtimestamp(int(times[index]), end.tzinfo) for index in indices)
     return found
 
@@ -122,13 +140,16 @@ def _host(
     yield from plain.items()
 
 
-def _service(rng: np.random.Generator, times: npt.NDArray[np.int64], start: int) -> Iterator[tuple[str, Values]]:
+def _service(
+    rng: np.random.Generator, times: npt.NDArray[np.int64], start: int, stop: int | None
+) -> Iterator[tuple[str, Values]]:
     count = len(times)
     requests = np.maximum(0, daily(times, 140, 900) + _rough(rng, count, 25))
     latency = np.maximum(20, 126 + daily(times, 0, 8) + _rough(rng, count, 6))
     errors = rng.poisson(0.4, count).astype(np.float64)
     new = np.zeros(count)
     new[start:] = rng.poisson(0.9, count - start)
+    new[stop if stop is not None else count :] = 0.0
     yield "stats.shop.requests", np.rint(requests)
     yield "stats.timers.shop.upper_95", latency
     yield "stats.shop.http_5xx", errors + new * 0.2

@@ -73,6 +73,11 @@ def _window(window: Window) -> dict[str, object]:
             "source": anchor.source,
             "time_kind": str(anchor.time_kind),
         },
+        **(
+            {"fix": {"at": _time(window.fix.at), "ref": window.fix.ref, "source": window.fix.source}}
+            if window.fix
+            else {}
+        ),
         "previous": {"at": _time(previous.at), "ref": previous.ref, "source": previous.source} if previous else None,
     }
 
