@@ -42,7 +42,9 @@ def pick(x: Floats, y: Floats) -> Indices:
         with np.errstate(invalid="ignore"):  # a column of NaN only has NaN as its extreme
             lowest, highest = np.fmin.reduceat(y, starts), np.fmax.reduceat(y, starts)
         chosen += [_firsts(y == lowest[group], group), _firsts(y == highest[group], group)]
-    return np.unique(np.concatenate(chosen))
+    kept = np.zeros(x.size, dtype=np.bool_)  # in order and each once, without sorting
+    kept[np.concatenate(chosen)] = True
+    return np.flatnonzero(kept)
 
 
 def _firsts(wanted: npt.NDArray[np.bool_], group: Indices) -> Indices:

@@ -152,7 +152,7 @@ def lay(chart: Chart, limit_label: str, total: int) -> Chart:
     rows = max((flag.row + 1 for flag in flown.values()), default=0)
     box = replace(chart.plot, top=top.below + max(rows * ROW, 6.0))
     marks = tuple(
-        replace(mark, rise=flown[index].row * ROW + 14 if index in flown else 0.0)
+        replace(mark, rise=flown[index].row * ROW + 14) if index in flown else mark
         for index, mark in enumerate(chart.marks)
     )
     chart = replace(chart, plot=box, marks=marks)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, tzinfo
+from functools import lru_cache
 
 from opsbrief import text
 from opsbrief.chart.axis import day
@@ -15,6 +16,11 @@ NAMED = 6  # hosts or services named when several ticks fall on one pixel
 
 def placed(marks: Sequence[Moment], window: Window, zone: tzinfo, width: float) -> tuple[Mark, ...]:
     """Return the marks inside the window, one per kind and pixel column."""
+    return _placed(tuple(marks), window, zone, width)
+
+
+@lru_cache(4)  # the graphs of a brief share their marks
+def _placed(marks: tuple[Moment, ...], window: Window, zone: tzinfo, width: float) -> tuple[Mark, ...]:
     whole = window.whole
     pace = width / max(1.0, whole.seconds)
     columns: dict[tuple[MarkKind, int], list[Moment]] = {}
