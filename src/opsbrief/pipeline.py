@@ -222,7 +222,8 @@ def sendable(config: "Config", to: Sequence[str] = ()) -> "Mail":
         try:
             mailbox(address)
         except ValueError as error:
-            raise ConfigError(Problem("--to", "", str(error))) from None
+            hint = "--send takes the word behind it for an address, so give the service before it"
+            raise ConfigError(Problem("", "", str(error), hint)) from None
     return config.deliver.mail
 
 

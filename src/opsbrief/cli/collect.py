@@ -131,7 +131,7 @@ def _product(result: pipeline.Result) -> Path:
     if result.bundle.is_file():
         return result.bundle
     names = [artifact.name for artifact in result.artifacts]
-    for name in ("brief.html", "brief.md", "brief.txt"):
+    for name in ("brief.html", "brief.md", "brief.txt", "brief.eml"):
         if name in names:
             return result.bundle / name
     return result.bundle

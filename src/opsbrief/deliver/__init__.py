@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from opsbrief.deliver import message
 from opsbrief.deliver.letter import Identity, Letter, OversizeError, Receipt
-from opsbrief.errors import DeliveryError
 from opsbrief.model.brief import Brief
 from opsbrief.settings import Mail
 
@@ -42,12 +41,9 @@ def send(
             forbidden=forbidden,
         )
 
-    letter = build(message.LIMIT)
     try:
-        return _hand(mail, letter, tell)
+        return _hand(mail, build(message.LIMIT), tell)
     except OversizeError as error:
-        if error.limit >= len(letter.data):
-            raise DeliveryError(error.message, error.hint) from error
         return _hand(mail, build(error.limit), tell)
 
 

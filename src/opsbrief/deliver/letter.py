@@ -44,7 +44,7 @@ class Receipt:
 
 
 class OversizeError(DeliveryError):
-    """The relay takes no message of this size; ``limit`` is what it takes, in bytes, 0 if it does not say."""
+    """The relay takes no message of this size; ``limit`` is what it takes, in bytes."""
 
     def __init__(self, message: str, hint: str, limit: int) -> None:
         """Keep the size beside message and hint."""

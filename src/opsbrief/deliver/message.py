@@ -75,12 +75,12 @@ def build(
     what no person sent: no out-of-office notes, please. ``forbidden`` are secrets that must not be in it.
     Raises DeliveryError when it cannot be made as small as ``limit`` bytes, ConfigError for a wrong address.
     """
+    from_, recipients = [_address(one) for one in (sender,) if one], [_address(one) for one in to]
     own, answered = identity(brief, sender), identity(reply_to, sender) if reply_to else None
     if answered:
         own = Identity(
             answered.incident, own.message.replace("@", f".{_hash(answered.message)[:8]}@"), answered.subject
         )
-    from_, recipients = [_address(one) for one in (sender,) if one], [_address(one) for one in to]
     pages = _Pages(brief, _hash(own.message))
     for plan in pages.plans():
         message = EmailMessage(_POLICY)
@@ -91,7 +91,7 @@ def build(
                 message[name] = value
         left_out = pages.fill(message, plan, forbidden)
         data = message.as_bytes()
-        if len(data) <= limit or not limit:
+        if len(data) <= limit:
             break
     else:
         raise DeliveryError(
@@ -133,13 +133,18 @@ def _automatic(brief: Brief, own: Identity) -> Iterator[tuple[str, str]]:
 
 
 def _subject(brief: Brief) -> str:
-    return door.line(brief.subject, 200)
+    return _plain(brief.subject, 200)
+
+
+def _plain(words: str, cap: int) -> str:
+    """Return words for a header: on one line, and never taken for an encoded word, which could hold anything."""
+    return door.line(words, cap).replace("=?", "=\u200b?")
 
 
 def _address(given: str) -> Address:
     try:
         name, bare = mailbox(given)
-        return Address(door.line(name, 100), addr_spec=bare)
+        return Address(_plain(name, 100), addr_spec=bare)
     except ValueError as error:
         raise ConfigError(Problem("mail", "", str(error))) from None
 
@@ -182,7 +187,9 @@ class _Pages:
                 disposition="inline", filename=f"{figure.name}.png",
             )  # fmt: skip
         if attached == "page":
-            message.add_attachment(self._page.encode(), "text", "html", filename=f"{self._name}.html")
+            message.add_attachment(
+                self._page.encode(), "text", "html", filename=f"{self._name}.html", params={"charset": "utf-8"}
+            )
         elif attached:
             message.add_attachment(self._packed, "application", "zip", filename=f"{self._name}.zip")
         else:
@@ -212,10 +219,7 @@ class _Pages:
         return mail.render(shown, {figure.name: f"{figure.name}.{self._seed}" for figure in shown.figures()}, notes)
 
     def _text(self, shown: Brief, notes: Sequence[str]) -> str:
-        # The line before is what mail programs take for the start of a signature and grey out.
-        return "\n".join(
-            (plain.render(shown), "-- ", *(line for note in notes for line in textwrap.wrap(note, 76)), "")
-        )
+        return "\n".join((plain.render(shown), *("\n".join(textwrap.wrap(note, 78)) for note in notes), ""))
 
     def _picture(self, name: str) -> bytes:
         if name not in self._pictures:

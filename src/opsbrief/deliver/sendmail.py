@@ -1,5 +1,9 @@
 """Give a letter to a local ``sendmail -t -i``, as cron boxes have it: it queues and repeats by itself."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from opsbrief.deliver.letter import Letter, Receipt
 from opsbrief.errors import DeliveryError, SourceError
 from opsbrief.settings import Mail
@@ -27,9 +31,9 @@ def send(mail: Mail, letter: Letter) -> Receipt:
     """
     program = mail.sendmail[0]
     try:
-        done = process.run(
-            mail.sendmail, Deadline(mail.timeout), stdin=letter.data.replace(b"\r\n", b"\n"), cap=1 << 16
-        )
+        with _watched(Deadline(mail.timeout)) as deadline:
+            # It may leave a delivery running in the background, which must not be ended half-way.
+            done = process.run(mail.sendmail, deadline, stdin=letter.data.replace(b"\r\n", b"\n"), spare=True)
     except SourceError as error:
         raise DeliveryError(f"{program} did not take the mail: {error.message}", error.hint) from None
     if done.status:
@@ -40,3 +44,15 @@ def send(mail: Mail, letter: Letter) -> Receipt:
             f"it said: {said}" if said else "it said nothing; its log may say more",
         )
     return Receipt(letter=letter, relay=program, accepted=letter.recipients)
+
+
+@contextmanager
+def _watched(deadline: Deadline) -> Iterator[Deadline]:
+    """End the program when the time is over, also while it says nothing."""
+    clock = threading.Timer(deadline.seconds, deadline.expire)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield deadline
+    finally:
+        clock.cancel()

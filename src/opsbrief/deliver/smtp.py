@@ -135,7 +135,7 @@ class _Relay:
             except smtplib.SMTPRecipientsRefused as error:
                 answers = error.recipients
             except smtplib.SMTPResponseException as error:
-                if not 400 <= error.smtp_code < 500:
+                if turn.late or not 400 <= error.smtp_code < 500:
                     raise
                 answers = dict.fromkeys(to, (error.smtp_code, error.smtp_error))
         return {address: (code, f"{code} {self._said(said)}") for address, (code, said) in answers.items()}
@@ -195,26 +195,23 @@ class _Relay:
         """Turn what smtplib, ssl and the socket raise into a sentence."""
         try:
             yield
-        except smtplib.SMTPResponseException as error:
+        except (smtplib.SMTPException, OSError, UnicodeError) as error:
+            raise self._error(error, turn) from None
+
+    def _error(self, error: Exception, turn: _Turn) -> DeliveryError:
+        if isinstance(error, smtplib.SMTPResponseException) and not turn.late:
             said = f"{error.smtp_code} {self._said(error.smtp_error)}"
             if isinstance(error, smtplib.SMTPAuthenticationError):
-                raise DeliveryError(
-                    f"{self.name} does not accept user {self._mail.user!r}: {said}",
-                    "check deliver.mail.user and deliver.mail.password",
-                ) from None
-            raise DeliveryError(f"{self.name} refuses the mail: {said}", _MEANINGS.get(error.smtp_code, "")) from None
-        except smtplib.SMTPNotSupportedError:
-            raise DeliveryError(
-                f"{self.name} offers no login that opsbrief knows", "leave deliver.mail.user out if it needs none"
-            ) from None
-        except (smtplib.SMTPException, OSError, UnicodeError) as error:
-            sentence, hint = _reason(error)
-            if turn.late:
-                sentence = f"{{relay}} was not done within {self._mail.timeout:g} s"
-                hint = "nothing was sent; raise deliver.mail.timeout if the relay is slow"
-            if turn.handing_over:
-                hint = "whether it took the mail cannot be told: ask a recipient before you send it again"
-            raise DeliveryError(sentence.format(relay=self.name), hint) from None
+                hint = "check deliver.mail.user and deliver.mail.password"
+                return DeliveryError(f"{self.name} does not accept user {self._mail.user!r}: {said}", hint)
+            return DeliveryError(f"{self.name} refuses the mail: {said}", _MEANINGS.get(error.smtp_code, ""))
+        sentence, hint = _reason(error, self.name)
+        if turn.late:  # whatever it looked like when the connection was cut
+            sentence = f"{self.name} was not done within {self._mail.timeout:g} s"
+            hint = "nothing was sent; raise deliver.mail.timeout if the relay is slow"
+        if turn.handing_over:
+            hint = "whether it took the mail cannot be told: ask a recipient before you send it again"
+        return DeliveryError(sentence, hint)
 
 
 _MEANINGS: Mapping[int, str] = {
@@ -225,20 +222,49 @@ _MEANINGS: Mapping[int, str] = {
 }
 
 
-def _reason(error: Exception) -> tuple[str, str]:
+#: Exceptions -> sentence, hint; the first row that fits. smtplib hides a time-out behind its own exception.
+_TABLE: tuple[tuple[frozenset[str], str, str], ...] = (
+    (
+        frozenset({"SMTPNotSupportedError"}),
+        "{relay} offers no login that opsbrief knows",
+        "leave deliver.mail.user out if it needs none",
+    ),
+    (
+        frozenset({"SSLCertVerificationError"}),
+        "no trusted TLS connection to {relay}: {reason}",
+        "set deliver.mail.ca_file, or check the host name",
+    ),
+    (
+        frozenset({"SSLError", "SSLEOFError", "SSLZeroReturnError"}),
+        "{relay} does not speak TLS as configured",
+        "587 is usual for tls: starttls, 465 for tls: implicit",
+    ),
+    (
+        frozenset({"gaierror", "UnicodeError"}),
+        "the name of {relay} cannot be resolved",
+        "check deliver.mail.smtp",
+    ),
+    (
+        frozenset({"ConnectionRefusedError"}),
+        "{relay} refuses the connection",
+        "is the mail server running on this port?",
+    ),
+    (
+        frozenset({"TimeoutError"}),
+        "{relay} does not answer in time",
+        "is the address right, is a firewall between?",
+    ),
+)
+
+
+def _reason(error: Exception, relay: str) -> tuple[str, str]:
     """Return a sentence and a hint for a connection that failed."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = line(error.verify_message)
-        return f"no trusted TLS connection to {{relay}}: {why}", "set deliver.mail.ca_file, or check the host name"
-    if isinstance(error, ssl.SSLError):
-        return "{relay} does not speak TLS as configured", "587 is usual for tls: starttls, 465 for tls: implicit"
-    if type(error).__name__ == "gaierror" or isinstance(error, UnicodeError):
-        return "the name of {relay} cannot be resolved", "check deliver.mail.smtp"
-    if isinstance(error, ConnectionRefusedError):
-        return "{relay} refuses the connection", "is the mail server running on this port?"
-    if isinstance(error, TimeoutError):
-        return "{relay} does not answer in time", "is the address right, is a firewall between?"
-    return f"the connection to {{relay}} broke ({type(error).__name__})", "is it a mail server, and is this its port?"
+    names = {type(cause).__name__ for cause in (error, error.__context__) if cause}
+    reason = line(str(getattr(error, "verify_message", "")))
+    for known, sentence, hint in _TABLE:
+        if names & known:
+            return sentence.format(relay=relay, reason=reason), hint
+    return f"the connection to {relay} broke ({type(error).__name__})", "is it a mail server, and is this its port?"
 
 
 def _advice(refused: Sequence[Refusal]) -> str:
