@@ -44,15 +44,19 @@ class Study:
 
     @property
     def weight(self) -> float:
-        """How much the change tells beside others, for ranking.
+        """How much the change tells beside others, for ranking."""
+        return weigh(self.contrast)
 
-        The geometric mean of the strength and of the shift in noises of before: each alone ranks badly
-        somewhere. Without any noise before there is no yardstick, so such a change is capped.
-        """
-        found = self.contrast
-        if not found.noise > 0:
-            return min(found.strength, _NO_YARDSTICK)
-        return float(np.sqrt(found.strength * abs(found.shift) / found.noise))
+
+def weigh(found: Contrast) -> float:
+    """Return how much a change tells beside others, for ranking.
+
+    The geometric mean of the strength and of the shift in noises of before: each alone ranks badly
+    somewhere. Without any noise before there is no yardstick, so such a change is capped.
+    """
+    if not found.noise > 0:
+        return min(found.strength, _NO_YARDSTICK)
+    return float(np.sqrt(found.strength * abs(found.shift) / found.noise))
 
 
 def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> Study:
@@ -64,19 +68,9 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
     week = usual(weeks) if weeks else np.full(len(values), np.nan)
     rest = less(values, week, split) if weeks else None
     data = values if rest is None else rest
-    tested = _but(data, split, skip)
     before, after = _there(values[: split - skip]), _there(values[split:])
     level = _middle(before)
-    found = contrast(tested, split, None if rest is None else level)
-    if found.kind == "level" and found.changed and found.strength < WAVE and smooth(data):
-        found = replace(found, strength=0.99)
-    if (
-        rest is not None
-        and found.changed
-        and found.strength < CLEAR
-        and not contrast(_but(values, split, skip), split).changed
-    ):
-        found = replace(found, strength=0.99)  # seen only after a noisy week was taken away
+    found = _tested(values, rest, level, split, skip)
     if found.kind == "sparse" and found.changed:
         level = float(before.mean())  # the median of a rare thing says nothing
     place = None if found.changed else _earlier(data, split - skip, split)
@@ -97,6 +91,28 @@ def study(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> 
         week=_middle(_there(week[split:])),
         earlier=place is not None,
     )
+
+
+def alone(values: Array, split: int, skip: int, weeks: Sequence[Array] = ()) -> Contrast:
+    """Return only whether and how strongly the series changed at ``split``, as ``study`` sees it, for a third of it."""
+    rest = less(values, usual(weeks), split) if weeks else None
+    return _tested(values, rest, _middle(_there(values[: split - skip])), split, skip)
+
+
+def _tested(values: Array, rest: Array | None, level: float, split: int, skip: int) -> Contrast:
+    """Return the contrast of ``rest`` (of ``values`` when None), weakened where something usual explains it."""
+    data = values if rest is None else rest
+    found = contrast(_but(data, split, skip), split, None if rest is None else level)
+    if found.kind == "level" and found.changed and found.strength < WAVE and smooth(data):
+        found = replace(found, strength=0.99)
+    if (
+        rest is not None
+        and found.changed
+        and found.strength < CLEAR
+        and not contrast(_but(values, split, skip), split).changed
+    ):
+        found = replace(found, strength=0.99)  # seen only after a noisy week was taken away
+    return found
 
 
 def _but(values: Array, split: int, skip: int) -> Array:

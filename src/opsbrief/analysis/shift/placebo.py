@@ -7,7 +7,7 @@ import numpy as np
 from opsbrief import phrase
 from opsbrief.analysis.shift.read import label, laid, sort, split, weeks
 from opsbrief.maths.contrast import MIN_BEFORE
-from opsbrief.maths.study import Array, study
+from opsbrief.maths.study import Array, alone, weigh
 from opsbrief.model.evidence import Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
 
@@ -103,5 +103,5 @@ def _weights(
 
 
 def _weight(values: Array, place: int, skip: int, others: Sequence[Array]) -> float:
-    result = study(values, place, skip, others)
-    return result.weight if result.changed else 0.0
+    found = alone(values, place, skip, others)
+    return weigh(found) if found.changed else 0.0
