@@ -41,6 +41,15 @@ def errors(episode: Episode) -> list[Finding]:
     return [f for f in patterns(episode) if said(f, "level") in _BAD_LOGS and f.verdict is not Verdict.VANISHED]
 
 
+def unclear(episode: Episode) -> list[str]:
+    """Return which kinds of evidence were asked for and cannot tell: "metrics", "logs"."""
+    shifts, logs = _shifts(episode), [f for f in episode.findings if f.code == "log-summary"]
+    found = ["metrics"] if shifts and all(f.verdict is Verdict.CANNOT_TELL for f in shifts) else []
+    if episode.logs and all(f.verdict is Verdict.CANNOT_TELL for f in logs):
+        found.append("logs")
+    return found
+
+
 def blind(episode: Episode) -> bool:
     """Return whether nothing could be compared: no metric and no log line, after or before."""
     told = [f for f in episode.findings if f.code in ("shift", "log-summary")]
@@ -48,10 +57,10 @@ def blind(episode: Episode) -> bool:
 
 
 def tone(episode: Episode) -> Tone:
-    """Return bad when something changed, unknown when nothing could be compared, else good."""
+    """Return bad when something changed, unknown when a kind of evidence cannot tell, else good."""
     if changed(episode) or errors(episode) or _louder(episode):
         return "bad"
-    return "unknown" if blind(episode) else "good"
+    return "unknown" if blind(episode) or unclear(episode) else "good"
 
 
 def telling(episode: Episode) -> float:
@@ -91,17 +100,16 @@ def _calm(episode: Episode) -> Iterator[str]:
         yield "cannot tell: compared with nothing"
         return
     shifts = _shifts(episode)
-    told = [f for f in shifts if f.verdict is not Verdict.CANNOT_TELL]
+    lost = sum(f.verdict is Verdict.CANNOT_TELL for f in shifts)
     for shift in improved(episode)[:2]:
         yield short(shift)
-    if shifts and told:
-        lost = f", {len(shifts) - len(told)} cannot be told" if len(told) < len(shifts) else ""
-        yield f"{'no other' if improved(episode) else 'no'} watched metric changed{lost}"
-    elif shifts:
-        yield "metrics: cannot tell"
-    logs = next((f for f in episode.findings if f.code == "log-summary"), None)
-    if logs:
-        yield "logs: cannot tell" if logs.verdict is Verdict.CANNOT_TELL else "no new error in the logs"
+    if len(shifts) > lost:
+        left = f", {lost} cannot be told" if lost else ""
+        yield f"{'no other' if improved(episode) else 'no'} watched metric changed{left}"
+    if any(f.code == "log-summary" and f.verdict is not Verdict.CANNOT_TELL for f in episode.findings):
+        yield "no new error in the logs"
+    for kind in unclear(episode):
+        yield f"{kind}: cannot tell"
 
 
 def _shifts(episode: Episode) -> list[Finding]:

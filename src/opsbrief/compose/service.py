@@ -61,7 +61,7 @@ def _release(one: Episode, clock: words.Clock, report: Report) -> Iterator[Line]
     known = words.listing([text.line(source, 40) for source in words.unique(one.known_by)])
     length = phrase.duration((one.end - one.start).total_seconds())
     cut = f" ({text.line(one.cut, 80)})" if one.cut else ""
-    yield Line(label="Release", text=f"{told.name(one)}, {at}", detail=f"known by {known}; looked at for {length}{cut}")
+    yield Line(label=told.name(one), text=at, detail=f"known by {known}; looked at for {length}{cut}")
     tone = told.tone(one)
     moved = [*told.changed(one), *told.improved(one)]
     for shift in moved:
@@ -151,12 +151,25 @@ def _compared(report: Report) -> Iterator[Block]:
             (
                 Cell(text=f"{text.line(f.subject, 80)}{' lines' if f.code == 'log-volume' else ''}"),
                 Cell(text=words.arrow(f.before, f.after, text.line(f.unit, 20))),
-                Cell(text=str(f.verdict), tone="good" if better(f) else TONES.get(f.verdict, "plain")),
+                Cell(
+                    text=f"{f.verdict}{_share(f, report)}", tone="good" if better(f) else TONES.get(f.verdict, "plain")
+                ),
             )
             for f in rows
         ),
         caption="Compared with the week before",
     )
+
+
+def _share(finding: Finding, report: Report) -> str:
+    """Return what part of all lines those of one level are: rates alone mislead where lines are missing."""
+    every = next((f for f in report.comparison if f.code == "log-volume" and f.facts.get("level") is None), None)
+    if finding.code != "log-volume" or not every or not every.before or not every.after:
+        return ""
+    parts = [
+        100 * (part or 0.0) / whole for part, whole in ((finding.before, every.before), (finding.after, every.after))
+    ]
+    return f", {words.arrow(parts[0], parts[1], '%')} of all lines" if finding.before is not None else ""
 
 
 def _changes(digest: Digest, report: Report, clock: words.Clock) -> Iterator[Block]:

@@ -9,7 +9,7 @@ from opsbrief.compose.case import TONES, Case, better, detail, does, message, re
 from opsbrief.model.brief import Line, Tone
 from opsbrief.model.finding import Finding, Verdict
 
-_LOGS = frozenset(("elasticsearch", "opensearch", "logfile"))  # types of sources that give log lines
+LOGS = frozenset(("elasticsearch", "opensearch", "logfile"))  # types of sources that give log lines
 CHANGED = 3  # metrics named on the first page; the others are counted
 
 
@@ -99,7 +99,7 @@ def _unclear(case: Case) -> Iterator[Line]:
     for finding in case.all("log-summary"):
         if finding.verdict is Verdict.CANNOT_TELL:
             yield _line("Cannot tell", finding)
-    asked = case.scope.logs or any(outcome.type in _LOGS for outcome in case.evidence.outcomes)
+    asked = case.scope.logs or any(outcome.type in LOGS for outcome in case.evidence.outcomes)
     if asked and not case.all("log-summary"):
         yield Line(label="Cannot tell", text="what is new in the logs: no line was read", tone="unknown")
 

@@ -95,7 +95,7 @@ def _fresh(digest: Digest, report: Report) -> Report:
 
 def _headline(page: _Page) -> tuple[str, Tone]:
     """Return the digest in one sentence."""
-    name, reports = page.digest.period.name, page.digest.reports
+    name, reports = page.digest.period.title, page.digest.reports
     if len(page.lost) == len(reports):
         return f"{name}: nothing is known of {_all(len(reports))}", "unknown"
     lost = f"; nothing is known of {phrase.count(len(page.lost), 'service')}" if page.lost else ""
@@ -110,7 +110,7 @@ def _headline(page: _Page) -> tuple[str, Tone]:
         return f"{head}; something changed after {names}{lost}", "bad"
     unknown = sum(told.tone(one) == "unknown" for _, one in page.releases)
     if unknown:
-        return f"{head}; cannot tell of {unknown} what changed{lost}", "unknown"
+        return f"{head}; cannot tell all of {unknown}{lost}", "unknown"
     return f"{head}; no watched metric changed, no new error{lost}", "unknown" if lost else "good"
 
 
@@ -132,7 +132,8 @@ def _opening(page: _Page) -> Iterator[Line]:
     digest, clock = page.digest, words.Clock(page.digest.period.zone)
     so_far = ", so far" if digest.end < digest.period.end else ""
     span = clock.span(digest.period.start, digest.end)
-    yield Line(label="Period", text=f"{digest.period.name}, {span}{so_far}", detail=f"compared with {page.stretch}")
+    named = f"{digest.period.name}, " if digest.period.name == digest.period.title else ""
+    yield Line(label="Period", text=f"{named}{span}{so_far}", detail=f"compared with {page.stretch}")
     yield _counts(page)
     for pair in page.releases[:TELLING]:
         one = pair[1]
@@ -255,9 +256,8 @@ def _services(page: _Page) -> Iterator[Section]:
         blocks: tuple[Block, ...] = tuple(service.page(page.digest, report, page.figure))
         if blocks:
             fresh = service.news(page.digest, report)
-            what = (
-                "nothing is known" if report.error else phrase.count(len(fresh), "release") if fresh else "no release"
-            )
+            none = "no new release" if report.episodes else "no release"
+            what = "nothing is known" if report.error else phrase.count(len(fresh), "release") if fresh else none
             yield Section(
                 name=f"service-{number:03}", heading=f"{service.name(report)}: {what}", blocks=blocks, folded=True
             )

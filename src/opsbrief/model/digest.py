@@ -22,6 +22,11 @@ class Period:
     before: timedelta  # length of the stretch before, which it is compared with
     zone: str = "UTC"
 
+    @property
+    def title(self) -> str:
+        """Return the name as it is said: "2026-W47", "2026-11-16 to 2026-11-23"."""
+        return self.name.replace("_", " to ")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
@@ -32,6 +37,7 @@ class Episode:
     previous: Deploy | None
     start: datetime
     end: datetime
+    logs: bool = False  # whether any source of log lines was asked
     cut: str = ""  # why the stretch is shorter than asked for: "2.14.1 followed", "now"
     findings: tuple[Finding, ...]
     events: tuple[tuple[str, int, int], ...] = ()  # (what, how many before, how many after), equally long
@@ -104,6 +110,12 @@ def pattern_key(finding: Finding) -> str:
 def change_key(change: Change) -> str:
     """Return what the ledger calls a change of the infrastructure."""
     return _key("change", change.kind, change.ref, *change.hosts)
+
+
+def shift_key(finding: Finding, end: datetime) -> str:
+    """Return what the ledger calls a change against the stretch before: once a week, for stretches may overlap."""
+    rising = (finding.after or 0.0) > (finding.before or 0.0)
+    return _key("week", finding.code, finding.subject, str(rising), *map(str, end.isocalendar()[:2]))
 
 
 def gap_key(gap: Gap) -> str:

@@ -24,6 +24,7 @@ from opsbrief.model.digest import (
     gap_key,
     pattern_key,
     release_key,
+    shift_key,
 )
 from opsbrief.render import digest as document
 from opsbrief.weekly import fleet, ledger
@@ -109,7 +110,7 @@ def remember(result: Result, book: Path) -> None:
     """Write into the ledger what the digest has told."""
     digest = result.digest
     told, _ = ledger.read(book)
-    fresh = {report.service: _keys(report) for report in digest.reports if not report.error}
+    fresh = {report.service: _keys(digest, report) for report in digest.reports if not report.error}
     ledger.write(book, ledger.add(told, fresh, digest.period.name))
 
 
@@ -131,20 +132,21 @@ def name(order: Order) -> str:
 
 
 def news(digest: Digest) -> bool:
-    """Return whether anything in the digest was not told in another period, or moved against the stretch before."""
+    """Return whether anything in the digest was not told in another period."""
     return any(
-        report.error or service.compared(report) or any(digest.news(report.service, key) for key in _keys(report))
+        report.error or any(digest.news(report.service, key) for key in _keys(digest, report))
         for report in digest.reports
     )
 
 
-def _keys(report: Report) -> list[str]:
+def _keys(digest: Digest, report: Report) -> list[str]:
     """Return what the ledger calls everything that a report tells."""
     return [
         *(release_key(one.deploy) for one in report.episodes),
         *(release_key(one) for one in report.failed),
         *(pattern_key(f) for one in report.episodes for f in one.findings if f.code == "log-pattern"),
         *(change_key(one) for one in report.changes),
+        *(shift_key(f, digest.end) for f in service.compared(report)),
         *(gap_key(gap) for gap in report.missing),
     ]
 

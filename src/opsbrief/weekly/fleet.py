@@ -43,16 +43,16 @@ def dask(address: str) -> Iterator[Executor]:
     except ImportError:
         raise OpsbriefError("Dask is not installed", "pip install 'opsbrief[dask]'") from None
     try:
-        client = Client(address, timeout=_CONNECT, set_as_default=False)
+        client = Client(address, timeout=_CONNECT, set_as_default=False)  # type: ignore[no-untyped-call] # Dask has no types
     except (OSError, ValueError) as error:
         raise OpsbriefError(
             f"the Dask scheduler at {line(address, 100)} cannot be reached: {line(str(error), 200)}",
             "give the address that 'dask scheduler' prints, for example tcp://host:8786",
         ) from error
     try:
-        yield client.get_executor(pure=False)
+        yield client.get_executor(pure=False)  # type: ignore[no-untyped-call] # same
     finally:
-        client.close()
+        client.close()  # type: ignore[no-untyped-call] # same
 
 
 def run(jobs: Sequence[Job], pool: Executor) -> Iterator[Report]:

@@ -17,6 +17,7 @@ from opsbrief.analysis import analyse
 from opsbrief.compose import figures
 from opsbrief.compose.case import Case
 from opsbrief.compose.episode import telling
+from opsbrief.compose.verdict import LOGS
 from opsbrief.config import Config, load
 from opsbrief.config.values import Service
 from opsbrief.errors import BundleError
@@ -85,7 +86,9 @@ class _Week:
         known = merge([[one for one in told if one.succeeded and one.source == log.name] for _, log in logs])
         inside = [at for at, release in enumerate(known) if period.start <= release.at < self._until]
         episodes = [self._episode(known, at) for at in inside]
-        overview, _ = pipeline.answers(self._config, self._whole(), self._span(period))
+        own = self._service.scope
+        scope = replace(own, metrics=tuple(one for one in own.metrics if not one.rank))  # two weeks of a wide net: no
+        overview, _ = pipeline.answers(self._config, self._whole(), self._span(period), scope=scope)
         case = Case(overview, analyse(overview), people=False)
         infrastructure = [one for one in overview.items(Change) if one.role == "infrastructure"]
         return Report(
@@ -101,7 +104,7 @@ class _Week:
         )
 
     def _whole(self) -> pipeline.Order:
-        """Leave out what only tells the contents of one release."""
+        """Leave out the sources that only tell the contents of one release."""
         own = self._config.active(self._service)
         return replace(self._order, skip=tuple(one.name for _, one in own if one.role == "application"))
 
@@ -131,6 +134,7 @@ class _Week:
             previous=window.previous,
             start=window.start,
             end=window.end,
+            logs=any(outcome.type in LOGS for outcome in evidence.outcomes),
             cut=f"{cut}, {spell(end - release.at, 2)} after it" if cut and cut != "now" else cut,
             findings=analyse(evidence),
             events=tuple(_events(evidence)),
