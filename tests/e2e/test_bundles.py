@@ -129,3 +129,17 @@ def test_a_broken_bundle_is_one_sentence_and_code_one(
         assert said in done.stderr
         assert "Traceback" not in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cut.tgz", "slip.zip"]
+
+
+def test_diff_says_what_is_new_in_the_second(opsbrief: Run, story: Path, bundle: Path, tmp_path: Path) -> None:
+    done = opsbrief("collect", "--since", "deploy-3h", "--until", "deploy", "-f", "txt", "-o", tmp_path, cwd=story)
+    before = Path(done.stdout.strip()).parent
+    said = opsbrief("diff", before, bundle)
+    assert said.returncode == 0, said.stderr
+    lines = said.stdout.splitlines()
+    assert "  connections: unchanged → changed" in lines
+    assert any(line.startswith("  ERROR") and "not released" in line and ": - → new" in line for line in lines)
+    parts = {row["part"] for row in json.loads(opsbrief("diff", before, bundle, "--json").stdout)["rows"]}
+    assert {"window", "verdicts", "levels", "log patterns"} <= parts
+    same = opsbrief("diff", bundle, bundle)
+    assert (same.returncode, same.stdout, same.stderr) == (0, "", "no difference\n")

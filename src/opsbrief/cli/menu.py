@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("render", "Write the brief of a bundle again, offline."),
         ("show", "Show where a number of a brief comes from."),
         ("verify", "Check the digests of a bundle and work out every number again."),
+        ("diff", "Show how two bundles differ: window, verdicts, levels, patterns, gaps."),
         ("send", "Send the brief of a bundle by mail."),
     ),
     "Setting up": (
