@@ -20,7 +20,7 @@ from opsbrief import deliver
 from opsbrief.compose import compose
 from opsbrief.deliver import abridge, message, sendmail, smtp
 from opsbrief.deliver.letter import Letter, OversizeError
-from opsbrief.errors import ConfigError, DeliveryError
+from opsbrief.errors import ConfigError, DeliveryError, GapKind, SourceError
 from opsbrief.model.brief import Brief, Paragraph, Section, Verbatim
 from opsbrief.render import html, mail, svg, text
 from opsbrief.secret import Secret
@@ -169,7 +169,7 @@ def test_it_becomes_as_small_as_asked_for_and_says_what_it_lacks(brief: Brief, l
     found = message.build(grown(brief, 3_000_000), sender=OPS, to=[DEV], limit=limit)
     assert len(found.data) <= limit
     assert attachments(found) == []
-    assert "the attached page" in found.left_out[-1]
+    assert found.left_out[-1] == "the page with the whole brief"
     assert "Left out, because the mail would have become too large" in " ".join(words(found).split())
     assert brief.headline in " ".join(words(found).split())
     assert len(pictures(found)) == len(re.findall("<img ", body(found)))
@@ -212,9 +212,20 @@ def test_addresses_found_in_evidence_do_not_become_links(brief: Brief) -> None:
 
 
 def test_a_configured_secret_never_leaves(brief: Brief) -> None:
-    page = Section(name="x", heading="", blocks=(Paragraph(text="password is hunter-2-hunter"),))
+    page = Section(name="x", heading="", blocks=(Paragraph(text="password is <hunter-2>"),))
     with pytest.raises(DeliveryError, match="would hold a configured secret"):
-        message.build(replace(brief, sections=(page,)), sender=OPS, to=[DEV], forbidden=["hunter-2-hunter"])
+        message.build(replace(brief, sections=(page,)), sender=OPS, to=[DEV], forbidden=["<hunter-2>"])
+
+
+def test_the_password_of_the_relay_is_never_in_the_mail_and_a_missing_one_is_said(brief: Brief) -> None:
+    def missing() -> str:
+        raise SourceError(GapKind.UNAUTHORIZED, "the environment has no RELAY_PASSWORD", "export it")
+
+    page = Section(name="x", heading="", blocks=(Paragraph(text=f"said {PASSWORD}"),))
+    for password, reason in ((Secret(PASSWORD), "would hold a configured secret"), (Secret(missing), "RELAY_PASSWORD")):
+        configured = Mail(smtp="127.0.0.1", port=1, user="u", password=password, sender="ops@example.com", to=(DEV,))
+        with pytest.raises(DeliveryError, match=reason):
+            deliver.send(replace(brief, sections=(page,)), configured)
 
 
 @pytest.mark.parametrize(
@@ -354,6 +365,18 @@ def test_a_relay_that_is_busy_is_asked_again_and_then_reported(letter: Letter) -
 def test_words_of_a_relay_cannot_move_the_terminal(letter: Letter) -> None:
     error = told(letter, talk(b"554 \x1b[2J\x07go away\r\n"))
     assert "554 \\x1b[2J\\x07go away" in error.message
+
+
+def test_a_relay_that_gives_up_at_the_second_recipient_took_the_mail_for_none(brief: Brief) -> None:
+    two = message.build(brief, sender=OPS, to=[DEV, "qa@example.com"])
+    error = told(two, talk(b"220 x\r\n", b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"421 shutting down\r\n"))
+    assert "for nobody" in error.message
+    assert error.message.count("421 shutting down") == 2
+
+
+def test_a_relay_that_hangs_up_before_the_mail_has_not_got_it(letter: Letter) -> None:
+    error = told(letter, talk(b"220 x\r\n", b"250 x\r\n", b"250 x\r\n"))
+    assert "cannot be told" not in error.hint
 
 
 def test_a_relay_that_hangs_up_after_the_mail_leaves_it_open(letter: Letter) -> None:

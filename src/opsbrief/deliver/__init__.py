@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from opsbrief.deliver import message
 from opsbrief.deliver.letter import Identity, Letter, OversizeError, Receipt
+from opsbrief.errors import DeliveryError, SourceError
 from opsbrief.model.brief import Brief
 from opsbrief.settings import Mail
 
@@ -29,6 +30,10 @@ def send(
     A relay that takes only smaller messages gets a smaller one. ``tell`` hears what is waited for.
     Raises DeliveryError when nobody took it, ConfigError when an address is none.
     """
+    try:
+        password = mail.password.reveal() if mail.password else ""
+    except SourceError as error:
+        raise DeliveryError(f"there is no password for {mail.smtp}: {error.message}", error.hint) from None
 
     def build(limit: int) -> Letter:
         return message.build(
@@ -38,7 +43,7 @@ def send(
             reply_to=reply_to,
             auto=auto,
             limit=limit,
-            forbidden=forbidden,
+            forbidden=(*forbidden, password),
         )
 
     try:

@@ -23,6 +23,7 @@ from datetime import UTC
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from html import escape
 
 from opsbrief import text as door
 from opsbrief.deliver import abridge
@@ -174,7 +175,7 @@ class _Pages:
         depth, attached = plan
         shown, left_out = self._abridged(depth)
         if not attached:
-            left_out = (*left_out, "the attached page, which would be too large")
+            left_out = (*left_out, "the page with the whole brief")
         notes = self._notes(attached, left_out)
         body, words = self._html(shown, notes), self._text(shown, notes)
         _gate((body, words, self._page if attached else ""), forbidden)
@@ -246,8 +247,9 @@ class _Pages:
 
 
 def _gate(parts: Sequence[str], forbidden: Sequence[str]) -> None:
-    if any(len(secret) >= 4 and secret in part for secret in forbidden for part in parts):
+    needles = {form for secret in forbidden if len(secret) >= 4 for form in (secret, escape(secret))}
+    if any(needle in part for needle in needles for part in parts):
         raise DeliveryError(
             "the mail would hold a configured secret; nothing was sent",
-            "collect again: what is configured now is taken out of the evidence",
+            "collect again, so that it is taken out; if it is a common word, choose a better one",
         )

@@ -14,12 +14,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from opsbrief.deliver.letter import Letter, OversizeError, Receipt, Refusal
-from opsbrief.errors import DeliveryError, SourceError
+from opsbrief.errors import DeliveryError
 from opsbrief.settings import Mail
 from opsbrief.text import line
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 PAUSES = (2.0, 5.0, 15.0)  # seconds before a relay that said "later" (4xx) is asked again
@@ -91,20 +94,32 @@ class _Turn:
                 self.client.sock.shutdown(2)  # both ways
 
 
-class _Plain(smtplib.SMTP):
-    """Makes itself known before it connects, so that its connection can be cut from the first byte on."""
+class _Watched(smtplib.SMTP):
+    """Tells its turn how far it is, from before the first byte on."""
 
     def __init__(self, turn: _Turn, host: str, port: int, wait: float) -> None:
+        self._turn = turn
         turn.client = self
         super().__init__(host, port, local_hostname=_name(), timeout=wait)
+
+    def data(self, msg: "Buffer | str") -> tuple[int, bytes]:
+        """Hand the message over."""
+        self._turn.handing_over = True
+        return super().data(msg)
 
 
 class _Wrapped(smtplib.SMTP_SSL):
     """The same in TLS from the first byte on."""
 
     def __init__(self, turn: _Turn, host: str, port: int, wait: float, context: ssl.SSLContext) -> None:
+        self._turn = turn
         turn.client = self
         super().__init__(host, port, local_hostname=_name(), timeout=wait, context=context)
+
+    def data(self, msg: "Buffer | str") -> tuple[int, bytes]:
+        """Hand the message over."""
+        self._turn.handing_over = True
+        return super().data(msg)
 
 
 class _Relay:
@@ -115,10 +130,7 @@ class _Relay:
         self._port = mail.port or PORTS[mail.tls]
         self.name = f"{mail.smtp}:{self._port}"
         self.described = self.name
-        try:
-            self._password = mail.password.reveal() if mail.password else ""
-        except SourceError as error:
-            raise DeliveryError(f"no password for {self.name}: {error.message}", error.hint) from None
+        self._password = mail.password.reveal() if mail.password else ""
         self._context = None if mail.tls == "none" else self._trust()
 
     def attempt(self, letter: Letter, to: Sequence[str], seconds: float) -> Answers:
@@ -128,12 +140,12 @@ class _Relay:
             try:
                 client = self._connected(turn, min(_CONNECT, seconds))
                 self._checked(client, letter)
-                turn.handing_over = True
                 answers = client.sendmail(letter.sender, list(to), letter.data)
                 with suppress(smtplib.SMTPException, OSError):  # it has the mail, whatever it says to that
                     client.quit()
             except smtplib.SMTPRecipientsRefused as error:
-                answers = error.recipients
+                last = [*error.recipients.values()][-1]  # a 421 for one ends it for all, also for those it took before
+                answers = {address: error.recipients.get(address, last) for address in to}
             except smtplib.SMTPResponseException as error:
                 if turn.late or not 400 <= error.smtp_code < 500:
                     raise
@@ -146,7 +158,7 @@ class _Relay:
         if self._context and self._mail.tls == "implicit":
             client = _Wrapped(turn, self._mail.smtp, self._port, wait, self._context)
         else:
-            client = _Plain(turn, self._mail.smtp, self._port, wait)
+            client = _Watched(turn, self._mail.smtp, self._port, wait)
         client.ehlo_or_helo_if_needed()
         if self._context and self._mail.tls == "starttls":
             if not client.has_extn("starttls"):
