@@ -122,7 +122,8 @@ def test_a_file_that_is_not_what_it_should_be_becomes_a_gap(kind: str, place: st
     path = tmp_path / "it"
     PLACES[place](path)
     outcome = run(kind, path=str(path))
-    assert outcome.gaps, "nothing is wrong?"
+    nothing_yet = (kind, place) == ("deploylog", "empty")  # a log nobody has written to knows no deploy: no gap
+    assert outcome.gaps or nothing_yet, "nothing is wrong?"
     assert GapKind.BUG not in {gap.kind for gap in outcome.gaps}
 
 

@@ -29,7 +29,7 @@ END = datetime.now().astimezone().replace(microsecond=0)
 
 SERVERS = """\
 sources:
-  graphite: {{type: graphite, url: "{graphite}", deploy_tags: [deploy, shop]}}
+  graphite: {{type: graphite, url: "{graphite}", deploy_tags: [deploy, story]}}
   logs:
     type: elasticsearch
     url: "{url}"
@@ -94,7 +94,7 @@ def fed(graphite: Graphite, folder: Path) -> Graphite:
         graphite.write_whisper(name, np.asarray(values), start)
     for row in (folder / "deploy.log").read_text().splitlines():
         at, ref, text = row.split("\t")
-        graphite.event(text, datetime.fromisoformat(at).timestamp(), ["deploy", "shop"], ref)
+        graphite.event(text, datetime.fromisoformat(at).timestamp(), ["deploy", "story"], ref)
     return graphite
 
 
