@@ -131,9 +131,11 @@ def collect(
 ) -> Result:
     """Do the main job: everything from the question to a bundle on disk."""
     known(order.formats)
-    if set(order.formats) & set(_LOADS_PNG):
-        # matplotlib takes half a second to import: let it load while the network is waited for.
-        threading.Thread(target=importlib.import_module, args=("opsbrief.render.png",), daemon=True).start()
+    # What comes after the sources takes a tenth of a second to import, matplotlib half a second: let it load while
+    # the network is waited for.
+    later = ["opsbrief.analysis", "opsbrief.compose", "opsbrief.render.data"]
+    later += ["opsbrief.render.png"] * bool(set(order.formats) & set(_LOADS_PNG))
+    threading.Thread(target=lambda: [importlib.import_module(name) for name in later], daemon=True).start()
     evidence, interrupted = gather(config, order, now=now, listen=listen, tell=tell)
     findings, brief, artifacts = again(evidence, order.formats, people=order.people)
     parent = order.out or Path(config.defaults.out)

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from opsbrief.maths.contrast import MIN_AFTER, MIN_BEFORE, Contrast, contrast
 from opsbrief.maths.form import Form, calm, form, smooth, step
+from opsbrief.maths.sample import Array, Sample
 from opsbrief.maths.weekly import less, usual
-
-Array = npt.NDArray[np.float64]
 
 #: No slow wave seen so far is as strong as this; above it a smooth course says nothing, because a
 #: sawtooth, which neither one step nor one bend follows, is smooth by that measure as well.
@@ -127,7 +125,7 @@ def _there(values: Array) -> Array:
 
 
 def _middle(values: Array) -> float:
-    return float(np.median(values)) if len(values) else float("nan")
+    return Sample(values).median
 
 
 def _farthest(after: Array, shift: float) -> float:

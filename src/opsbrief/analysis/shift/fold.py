@@ -1,10 +1,12 @@
 """Many series of one metric folded into one finding: which moved, which way, how far, since when."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from opsbrief.analysis.shift.read import Case
+from opsbrief.maths.sample import Sample
 from opsbrief.model.finding import Finding, Onset, Verdict
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import utc
@@ -90,8 +92,8 @@ def _when(cases: Sequence[Case]) -> Onset | None:
 
 
 def _typical(values: Iterable[float]) -> float | None:
-    there = [value for value in values if np.isfinite(value)]
-    return float(np.median(there)) if there else None
+    there = [value for value in values if math.isfinite(value)]
+    return Sample(np.array(there)).median if there else None
 
 
 def _numbers(metric: Metric, cases: Sequence[Case], chosen: Sequence[Case], shape: str) -> Facts:

@@ -7,7 +7,8 @@ import numpy as np
 from opsbrief import phrase
 from opsbrief.analysis.shift.read import label, laid, sort, split, weeks
 from opsbrief.maths.contrast import MIN_BEFORE
-from opsbrief.maths.study import Array, alone, weigh
+from opsbrief.maths.sample import Array
+from opsbrief.maths.study import alone, weigh
 from opsbrief.model.evidence import Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
 
