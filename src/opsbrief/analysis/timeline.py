@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from opsbrief import phrase
 from opsbrief.model.evidence import Change, Event, Evidence
 from opsbrief.model.finding import Finding, Onset, Verdict
+from opsbrief.model.window import Window
 
 MOST = 40
 
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
-_SAME = timedelta(minutes=10)
+_SAME = timedelta(minutes=10)  # between two logs' words of one deploy
 
 
 def find(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
@@ -54,10 +55,15 @@ def _anchor(evidence: Evidence) -> Iterator[Finding]:
         yield _entry("fix", window.fix.at, f"fix {window.fix.ref}".strip(), 99.0)
     for candidate in window.receipt.candidates if window.receipt else ():
         deploy = candidate.deploy
-        if not candidate.taken and abs(deploy.at - anchor.at) > _SAME and window.whole.start <= deploy.at < window.end:
+        if not candidate.taken and not _told(deploy.at, window) and window.whole.start <= deploy.at < window.end:
             failed = "" if deploy.succeeded else " (failed)"
             yield _entry("deploy", deploy.at, f"deploy {deploy.ref}{failed}, says {deploy.source}", 60.0)
     yield _entry("end", window.end, "end of the window", 90.0)
+
+
+def _told(at: datetime, window: Window) -> bool:
+    """Whether a deploy at this time is the anchor or the fix, which have entries of their own."""
+    return any(abs(at - one.at) <= _SAME for one in (window.anchor, window.fix) if one)
 
 
 def _changes(evidence: Evidence) -> Iterator[Finding]:
@@ -74,7 +80,7 @@ def _changes(evidence: Evidence) -> Iterator[Finding]:
                     basis=(change.id,),
                 )
             continue
-        if change.kind == "deploy" and abs(change.at - window.anchor.at) <= _SAME:
+        if change.kind == "deploy" and _told(change.at, window):
             continue
         score = (65.0 if infra else 30.0) if change.kind == "commit" else 55.0
         role = "infrastructure " if infra else ""

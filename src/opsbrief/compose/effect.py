@@ -1,13 +1,14 @@
 """The brief about a fix: the first brief's page again, each line as before → during → after."""
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 from opsbrief import phrase, text
 from opsbrief.compose import figures, words
 from opsbrief.compose.case import Case, detail, message, real, refs, said
 from opsbrief.compose.front import ENTRIES, timeline
 from opsbrief.compose.gaps import section as sources
-from opsbrief.compose.ground import changes, coverage
+from opsbrief.compose.ground import coverage
 from opsbrief.compose.receipts import section as receipts
 from opsbrief.model.brief import (
     Block,
@@ -24,11 +25,12 @@ from opsbrief.model.brief import (
     Tone,
 )
 from opsbrief.model.effect import First, Told
-from opsbrief.model.evidence import Evidence, Series
+from opsbrief.model.evidence import Change, Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
 
 METRICS = 4  # metrics told one by one on the first page
 PATTERNS = 10
+COMMITS = 3
 ROWS = 60
 
 _TONES: dict[Verdict, Tone] = {
@@ -36,6 +38,7 @@ _TONES: dict[Verdict, Tone] = {
     **dict.fromkeys((Verdict.UNCHANGED, Verdict.WORSE, Verdict.NEW), "bad"),
     **dict.fromkeys((Verdict.BETTER, Verdict.LESS, Verdict.TOO_EARLY, Verdict.CANNOT_TELL), "unknown"),
 }
+_NEAR = timedelta(minutes=10)  # a tag or deploy so near to the fix is the fix
 _NEWS = (Verdict.NEW, Verdict.EXPLODED)
 _ERRORS = ("ERROR", "FATAL", "CRITICAL", "SEVERE")
 
@@ -122,7 +125,12 @@ def _headline(case: Case) -> tuple[str, Tone]:
         case Verdict.TOO_EARLY:
             return f"too early to tell {since}: {about}", _TONES[verdict]
         case Verdict.BETTER:
-            return f"better, not fixed, {since}: {about}", _TONES[verdict]
+            word = (
+                "better, too early to say fixed,"
+                if summary and summary.facts["needed_seconds"]
+                else "better, not fixed,"
+            )
+            return f"{word} {since}: {about}", _TONES[verdict]
         case Verdict.CANNOT_TELL:
             return f"cannot tell what {_fix(case)} did: {about}", _TONES[verdict]
     return f"{verdict} {since}: {about}", _TONES.get(verdict, "plain")
@@ -189,7 +197,7 @@ def _sections(case: Case, graphs: tuple[Figure, ...]) -> Iterator[Section]:
         yield Section(name="metrics", heading="Before, during, after", blocks=(_table(case),))
     if logs := _logs(case):
         yield Section(name="logs", heading="In the logs", blocks=(logs,))
-    yield Section(name="changes", heading="What was changed", blocks=(Scorecard(lines=tuple(changes(case))),))
+    yield Section(name="changes", heading="What was changed", blocks=(Scorecard(lines=tuple(_changes(case))),))
     yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, ENTRIES),))
     yield Section(name="coverage", heading="What this rests on", blocks=(Scorecard(lines=tuple(coverage(case))),))
     yield _onward(case)
@@ -229,7 +237,7 @@ def _verdicts(case: Case) -> Iterator[Line]:
     if rest:
         yield Line(
             label="Others",
-            text=_tally(rest, "more metric", "more metrics"),
+            text=_tally(rest, "more metric"),
             refs=tuple(ref for f in rest[:3] for ref in refs(f)),
         )
     for finding in case.all("effect-other"):
@@ -245,8 +253,8 @@ def _verdicts(case: Case) -> Iterator[Line]:
         bad = any(_TONES.get(f.verdict) == "bad" for f in errors)
         well = all(_TONES.get(f.verdict) == "good" for f in errors)
         yield Line(
-            label="Errors",
-            text=_tally(errors, "pattern", "patterns"),
+            label="Logs",
+            text=_tally(errors, "error pattern"),
             refs=tuple(ref for f in errors[:4] for ref in refs(f)),
             tone="bad" if bad else "good" if well else "unknown",
         )
@@ -265,14 +273,55 @@ def _verdicts(case: Case) -> Iterator[Line]:
         )
 
 
-def _tally(findings: Sequence[Finding], thing: str, things: str) -> str:
+def _tally(findings: Sequence[Finding], thing: str) -> str:
     """Return "2 of 3 patterns gone, 1 too early"."""
     counts: dict[Verdict, int] = {}
     for finding in findings:
         counts[finding.verdict] = counts.get(finding.verdict, 0) + 1
-    order = sorted(counts, key=lambda verdict: -counts[verdict])
-    parts = [f"{counts[verdict]} {verdict}" for verdict in order]
-    return f"{phrase.count(len(findings), thing, things)}: {', '.join(parts)}"
+    (first, many), *rest = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return ", ".join([f"{many} of {phrase.count(len(findings), thing)} {first}", *(f"{n} {word}" for word, n in rest)])
+
+
+def _changes(case: Case) -> Iterator[Line]:
+    """Say what else was changed since the release: what was committed until the fix, and what may have helped."""
+    window = case.window
+    fix = window.fix.at if window.fix else window.end
+    found = [
+        change for change in case.evidence.items(Change) if window.start < change.at < window.end and change.landed
+    ]
+    own = [change for change in found if change.role == "application" and change.kind == "commit" and change.at <= fix]
+    for change in own[-COMMITS:]:
+        yield Line(
+            label="Until the fix",
+            text=_named(case, change),
+            detail=words.listing([text.line(stat.path, 80) for stat in change.files], 3),
+            refs=(change.id,) if change.id else (),
+        )
+    if len(own) > COMMITS:
+        yield Line(label="Until the fix", text=f"{phrase.count(len(own), 'commit')} in all", tone="muted")
+    others = [c for c in found if c not in own and not (c.kind in ("tag", "deploy") and abs(c.at - fix) <= _NEAR)]
+    for change in others[:COMMITS]:
+        yield Line(
+            label="Also changed",
+            text=_named(case, change, f"{change.role} {change.kind} ".lstrip()),
+            detail="may have a part in the effect" if change.role == "infrastructure" else "",
+            refs=(change.id,) if change.id else (),
+            tone="unknown",
+        )
+    if len(others) > COMMITS:
+        yield Line(label="Also changed", text=f"and {len(others) - COMMITS:,} more", tone="muted")
+    asked = [o.source for o in case.evidence.outcomes if o.type in ("git", "puppet", "puppetdb") and not o.gaps]
+    if not others and asked:
+        named = words.listing([text.line(source, 40) for source in asked])
+        yield Line(label="Also changed", text=f"nothing since the release, by {named}", tone="good")
+    if not asked:
+        yield Line(label="Also changed", text="cannot tell: no record of changes was read whole", tone="unknown")
+
+
+def _named(case: Case, change: Change, kind: str = "") -> str:
+    """Return a change as "16:21 4f16e642cc Release the handle after the response"."""
+    at = case.moment(change.at, seconds=False)
+    return f"{at} {kind}{text.line(change.ref, 40)[:10]} {words.cut(change.summary, 110)}"
 
 
 def _line(finding: Finding) -> Line:
@@ -331,7 +380,8 @@ def _slope(finding: Finding) -> str:
     if during is None:
         return ""
     scale, unit = (1.0, "min") if abs(during) >= 0.05 else (60.0, "h")
-    now = phrase.signed(round(after * scale, 2) + 0.0) if after is not None else "?"
+    rounded = round(after * scale, 2) if after is not None else None
+    now = "?" if rounded is None else phrase.signed(rounded) if rounded else "0"
     return f"{phrase.signed(round(during * scale, 2))} → {now}/{unit}"
 
 

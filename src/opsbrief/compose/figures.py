@@ -182,12 +182,23 @@ def _text(case: Case, series: Sequence[Series], shift: Finding, most: int) -> It
         low, high = phrase.number(float(np.nanmin(item.values))), float(np.nanmax(item.values))
         spark = chart.sparkline(item.values, SPARK)
         yield f"{name:<{room}}  {spark:<{SPARK}}  {low}–{phrase.number(high, text.line(shift.unit, 12))}"
-    whole = case.window.whole
-    first = told[0]
-    spots = min(SPARK, first.values.size)
-    at = int((case.window.start.timestamp() - first.start) / max(1, first.end - first.start) * spots)
-    if 0 <= at < spots and whole.start < case.window.start:
-        at_deploy = f"{case.clock.time(case.window.start, seconds=False)} {case.anchor}"
-        note = f"↑ {case.when if case.anchor == case.when else at_deploy}"
+    if under := _under(case, told[0]):
         rest = f", and {phrase.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
-        yield f"{' ' * (room + 2 + at)}{note}{rest}"
+        yield f"{' ' * (room + 2)}{under}{rest}"
+
+
+def _under(case: Case, item: Series) -> str:
+    """Return what stands under a sparkline: the start of the window and, where there is room, the fix."""
+    window, spots = case.window, min(SPARK, item.values.size)
+    if window.whole.start >= window.start:
+        return ""
+    at_deploy = f"{case.clock.time(window.start, seconds=False)} {case.anchor}"
+    found = [(window.start, case.when if case.anchor == case.when else at_deploy)]
+    if window.fix:
+        found.append((window.fix.at, f"{case.clock.time(window.fix.at, seconds=False)} fix"))
+    row = ""
+    for instant, label in found:
+        at = int((instant.timestamp() - item.start) / max(1, item.end - item.start) * spots)
+        if len(row) + bool(row) <= at < spots:
+            row = f"{row:<{at}}↑ {label}"
+    return row

@@ -23,7 +23,7 @@ Word = Literal["fixed", "better", "unchanged", "worse", "too early"]
 LEAST = 5  # datapoints below which nothing is estimated
 NEAR = 0.2  # part of the change that may at most be left of what is called fixed
 _TRACE = 0.05  # part that is left for certain, but too little to matter
-_HALF = 0.5  # a fix of less than this may still be called "unchanged", never more
+_MOST = 0.6  # part that must at least be left of what is called unchanged
 _MORE = 1.1  # part from which on it is worse
 _AIM = 0.75 * NEAR  # half-width at which a change that is gone will be told as gone
 
@@ -72,12 +72,13 @@ def remembered(rest: Array) -> float:
     return float((1 + keep) / (1 - keep))
 
 
-def slope(lines: Sequence[Array], sign: float) -> Estimate | None:
+def slope(lines: Sequence[Array], sign: float, least: float = 0.0) -> Estimate | None:
     """Return one slope per slot through all segments of all ``lines``, which share one grid.
 
-    ``sign`` is 1 where values rise between resets, -1 where they fall. None when there is too little.
+    ``sign`` is 1 where values rise between resets, -1 where they fall; a fall of less than ``least`` is noise,
+    and cutting there would make slopes out of it. None when there is too little.
     """
-    pieces = [piece for values in lines for piece in _pieces(values, sign)]
+    pieces = [piece for values in lines for piece in _pieces(values, sign, least)]
     used = sum(len(at) for at, _ in pieces)
     if used < LEAST or not pieces:
         return None
@@ -98,31 +99,33 @@ def slope(lines: Sequence[Array], sign: float) -> Estimate | None:
     return Estimate(value, value - half, value + half, slots, half**2 * slots**3)
 
 
-def _pieces(values: Array, sign: float) -> list[tuple[Array, Array]]:
+def _pieces(values: Array, sign: float, least: float) -> list[tuple[Array, Array]]:
     """Return (slots, values) of each segment between sharp falls that is long enough to have a slope."""
     there = np.flatnonzero(np.isfinite(values))
     at, data = there.astype(np.float64), values[there]
-    saw = sawtooth(at, data, sign)
-    cuts = [int(np.searchsorted(there, reset)) + 1 for reset in saw.resets] if saw else []
+    cuts = [int(np.searchsorted(there, reset)) + 1 for reset in resets(values, sign, least)]
     edges = [0, *cuts, len(data)]
     return [(at[low:high], data[low:high]) for low, high in pairwise(edges) if high - low >= 4]
 
 
-def resets(values: Array, sign: float) -> tuple[int, ...]:
-    """Return the slots of the last value before each sharp fall."""
+def resets(values: Array, sign: float, least: float = 0.0) -> tuple[int, ...]:
+    """Return the slots of the last value before each sharp fall of ``least`` or more."""
     there = np.flatnonzero(np.isfinite(values))
     saw = sawtooth(there.astype(np.float64), values[there], sign)
-    return saw.resets if saw else ()
+    if saw is None:
+        return ()
+    data = values[there] * sign
+    places = [(reset, int(np.searchsorted(there, reset))) for reset in saw.resets]
+    return tuple(reset for reset, at in places if data[at] - data[at + 1 : at + 4].min() >= least)
 
 
-def level(values: Array, scale: float = 0.0) -> Estimate | None:
-    """Return the median; ``scale`` is a noise that is certainly there, for stretches too short to show theirs."""
+def level(values: Array) -> Estimate | None:
+    """Return the median; None when there is too little."""
     data = values[np.isfinite(values)]
     if len(data) < LEAST:
         return None
     centre = float(np.median(data))
-    noise = max(spread(data), scale)
-    half = wide(len(data) - 1) * 1.25 * noise * float(np.sqrt(remembered(data) / len(data)))
+    half = wide(len(data) - 1) * 1.25 * spread(data) * float(np.sqrt(remembered(data) / len(data)))
     return Estimate(centre, centre - half, centre + half, len(data), half**2 * len(data))
 
 
@@ -170,18 +173,35 @@ def word(part: float, low: float, high: float) -> Word:
         return "fixed"
     if high < 1 - NEAR / 2:
         return "better"
-    if low > _HALF and high < 1 + _HALF:
+    if low > _MOST and high < 2 - _MOST + NEAR / 2:
         return "unchanged"
     return "too early"
 
 
-def needed(estimate: Estimate | None, size: float, cubic: bool, fallback: Estimate) -> float:  # noqa: FBT001 - slope or not
-    """Return how many slots after the fix it takes until a change of ``size`` that is gone is told as gone.
+def settled(estimate: Estimate | None, others: Sequence[Estimate | None], *, cubic: bool) -> Estimate | None:
+    """Return an estimate whose interval is no narrower than the noise of longer stretches allows.
 
-    Judged by the noise of ``estimate``, or of ``fallback`` while there is too little of it.
+    A few values that happen to lie in a row know nothing of the noise they stand in. ``cubic`` says that these
+    are slopes, whose intervals shrink with the third power of time.
     """
-    power = estimate.power if estimate and estimate.points >= 2 * LEAST else fallback.power
-    aim = (_AIM * abs(size)) ** 2
-    if not aim:
-        return float("inf")
-    return float(max(LEAST + 1.0, (power / aim) ** (1 / 3 if cubic else 1.0)))
+    powers = [other.power for other in others if other and other.points >= 2 * LEAST]
+    if estimate is None or not powers:
+        return estimate
+    power = max(min(powers), estimate.power)
+    half = float(np.sqrt(power / estimate.points ** (3 if cubic else 1)))
+    low, high = min(estimate.low, estimate.value - half), max(estimate.high, estimate.value + half)
+    return Estimate(estimate.value, low, high, estimate.points, power)
+
+
+def needed(before: Estimate, during: Estimate, after: Estimate | None, *, cubic: bool) -> float | None:
+    """Return how many slots after the fix it takes until a change that is gone is told as gone.
+
+    Judged by the noise after the fix, or before it while there is too little of it. None when the time before
+    is itself too short or too noisy for that.
+    """
+    power = after.power if after and after.points >= 2 * LEAST else min(before.power or np.inf, during.power)
+    size = during.value - before.value
+    aim = (_AIM * size) ** 2 - (before.value - (before.low if size < 0 else before.high)) ** 2
+    if aim <= 0:
+        return None
+    return float(max(2 * LEAST, (power / aim) ** (1 / 3 if cubic else 1.0)))

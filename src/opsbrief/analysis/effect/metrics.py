@@ -25,6 +25,7 @@ Kind = Literal["slope", "level", "noise", "share", "silence"]
 
 _ROLLING = 900.0  # seconds after the fix within which hosts may still be restarted with it
 _SETTLE = 2  # slots after the fix, or after the restart that brings it, that are left out
+_RESET = 0.25  # part of the range between release and fix that a reset falls by
 _HELD = 0.5  # part of what was held at the fix that is told when it is still held
 _SINGLE = 0.35  # a host with certainly more than this part left stands against "fixed"
 
@@ -179,11 +180,14 @@ def _ask(told: Told, cut: Cut, which: Sequence[int]) -> Answer:
     kind = _kind(told, cut, which)
     if kind == "slope":
         found = {
-            name: effect.slope([_padded(cut, name, place) for place in which], _sign(told)) for name in phases.NAMES
+            name: effect.slope([_padded(cut, name, place) for place in which], _sign(told), _fall(cut))
+            for name in phases.NAMES
         }
+        others = found["before"], found["during"]
+        found["after"] = effect.settled(found["after"], others, cubic=True)
         before = found["before"]
         if before and not before.sure:  # a leak's norm is no slope at all; a short time before must not blur it
-            found["before"] = Estimate(0.0, 0.0, 0.0, before.points)
+            found["before"] = Estimate(0.0, 0.0, 0.0, before.points, before.power)
         return Answer(kind=kind, left=_left(found), phases=found)
     settled = max(cut.settled[place] for place in which)
     joint = _joint(cut, which)
@@ -193,7 +197,16 @@ def _ask(told: Told, cut: Cut, which: Sequence[int]) -> Answer:
         "after": joint[settled:],
     }
     found = dict(_estimates(kind, parts))
+    if kind in ("level", "noise"):
+        found["after"] = effect.settled(found["after"], (found["before"], found["during"]), cubic=False)
     return Answer(kind=kind, left=_left(found), phases=found)
+
+
+def _fall(cut: Cut) -> float:
+    """Return how far values must fall at once for a reset: noise, which is what is left after a fix, falls less."""
+    parts = [_known(cut.part("during", raw)) for raw in cut.raw]
+    ranges = [float(np.quantile(part, 0.98) - np.quantile(part, 0.02)) for part in parts if len(part)]
+    return _RESET * float(np.median(ranges)) if ranges else 0.0
 
 
 def _padded(cut: Cut, name: str, place: int) -> Array:
@@ -235,7 +248,6 @@ def _kind(told: Told, cut: Cut, which: Sequence[int]) -> Kind:
 def _estimates(kind: Kind, parts: dict[str, Array]) -> Iterator[tuple[str, Estimate | None]]:
     before = parts["before"][np.isfinite(parts["before"])]
     centre = float(np.median(before)) if len(before) else 0.0
-    noise = spread(before) if len(before) >= effect.LEAST else 0.0
     for name, values in parts.items():
         known = values[np.isfinite(values)]
         if kind == "silence":
@@ -245,7 +257,7 @@ def _estimates(kind: Kind, parts: dict[str, Array]) -> Iterator[tuple[str, Estim
         elif kind == "noise":
             yield name, effect.level(np.abs(known - (np.median(known) if len(known) else 0.0)))
         else:
-            yield name, effect.level(known, noise)
+            yield name, effect.level(known)
 
 
 def _left(found: dict[str, Estimate | None]) -> Left | None:
@@ -291,7 +303,8 @@ def _facts(
             facts[f"{answer.kind}_{name}{suffix}"] = getattr(found, end) * rate if found else None
         facts[f"level_{name}"] = _middle([cut.part(name, raw, place) for place, raw in enumerate(cut.raw)])
         if answer.kind == "slope":
-            falls = [effect.resets(cut.part(name, raw, place), _sign(told)) for place, raw in enumerate(cut.raw)]
+            parts = [cut.part(name, raw, place) for place, raw in enumerate(cut.raw)]
+            falls = [effect.resets(part, _sign(told), _fall(cut)) for part in parts]
             facts[f"resets_{name}"] = sum(map(len, falls))
     if answer.kind == "slope":
         facts["held"] = _held(cut, facts, _sign(told))
@@ -332,6 +345,8 @@ def _needed(cut: Cut, answer: Answer, late: timedelta, window: Window) -> float 
     waiting = max(0.0, (late - phases.lasted(window)).total_seconds())
     if not answer.left.open:
         return waiting if answer.left.word in ("fixed", "better") else 0.0
-    slots = effect.needed(after, during.value - before.value, answer.kind == "slope", during)
+    slots = effect.needed(before, during, after, cubic=answer.kind == "slope")
+    if slots is None:
+        return None
     more = slots - (after.points if after else 0)
     return max(waiting, max(1.0, more) * cut.step)

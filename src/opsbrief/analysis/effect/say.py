@@ -119,9 +119,14 @@ def _slopes(facts: Facts) -> str:
         return ""
     scale, unit = (1.0, "min") if abs(during) >= 0.05 else (60.0, "h")
     if after is None or low is None or high is None:
-        return f"slope {phrase.signed(_short(during * scale))}/{unit} → not known yet"
+        return f"slope {_signed(during * scale)}/{unit} → not known yet"
     interval = f"{phrase.number(_short(low * scale))} to {phrase.number(_short(high * scale))}"
-    return f"slope {phrase.signed(_short(during * scale))} → {phrase.signed(_short(after * scale))}/{unit} ({interval})"
+    return f"slope {_signed(during * scale)} → {_signed(after * scale)}/{unit} ({interval})"
+
+
+def _signed(value: float) -> str:
+    """Return a slope with its sign; nothing has none."""
+    return phrase.signed(_short(value)) if _short(value) else "0"
 
 
 def _short(value: float) -> float:
@@ -138,6 +143,8 @@ def _rests(verdict: Verdict, facts: Facts, first: Finding) -> Iterator[str]:
     needed = _real(facts["needed_seconds"])
     if verdict in (Verdict.TOO_EARLY, Verdict.BETTER) and needed:
         yield still(needed, _told(facts, first))
+    if verdict in (Verdict.TOO_EARLY, Verdict.BETTER) and needed is None:
+        yield f"the time before is too short or too noisy {_told(facts, first)}"
     if verdict is Verdict.CANNOT_TELL and facts["points_after"]:
         yield "it was back, or was never there on its own, before the fix"
 
@@ -148,7 +155,7 @@ def _told(facts: Facts, first: Finding) -> str:
     during, before = _real(facts[f"{kind}_during"]), _real(facts[f"{kind}_before"])
     if kind == "slope" and during is not None:
         scale, unit = (1.0, "min") if abs(during) >= 0.05 else (60.0, "h")
-        return f"to tell {phrase.signed(_short(0.2 * (during - (before or 0)) * scale))}/{unit} from 0"
+        return f"to tell {_signed(0.2 * (during - (before or 0)) * scale)}/{unit} from 0"
     if kind == "level" and during is not None and before is not None:
         some = phrase.number(abs(0.2 * (during - before)), first.unit)
         return f"to tell a rest of {some} from none"
