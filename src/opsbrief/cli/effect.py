@@ -45,7 +45,7 @@ def command(settings: Settings, /, *, path: Path, fix: str, fail_on: str | None,
     order = options.order(service=None, since=fix, baseline=(), **given)
     with progress(settings) as listen:
         result = pipeline.effect(config, path, order, listen=listen, tell=lambda found: _tell(settings, found))
-    code = 6 if fail_on and _holds(result, fail_on) else _code(result)
+    code = 6 if fail_on and _holds(result, fail_on) else code_of(result)
     collect.report(settings, result, code, as_json=as_json)
     return code
 
@@ -59,10 +59,10 @@ def _verdict(result: pipeline.Result) -> Verdict:
     return next(finding.verdict for finding in result.findings if finding.code == "effect-summary")
 
 
-def _code(result: pipeline.Result) -> int:
+def code_of(result: pipeline.Result) -> int:
     """Return 3 as well when every source answered and still nothing can be told."""
     return 3 if _verdict(result) is Verdict.CANNOT_TELL else result.exit_code
 
 
 def _holds(result: pipeline.Result, condition: str) -> bool:
-    return _code(result) == 3 if condition == "gaps" else _verdict(result) is not Verdict.FIXED
+    return code_of(result) == 3 if condition == "gaps" else _verdict(result) is not Verdict.FIXED

@@ -11,6 +11,7 @@ from opsbrief import __version__
 COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
     "The incident": (
         ("collect", "Gather the evidence since an instant and write the brief."),
+        ("watch", "Watch live what changes, until it is settled or you leave."),
         ("effect", "Show what a fix did to everything that a brief called changed."),
         ("window", "Resolve --since and --until and explain how."),
         ("deploys", "List the deploys that the deploy logs know."),

@@ -15,7 +15,10 @@ SourceState = Literal["ok", "partial", "silent", "failed", "stuck"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One metric as it stands. ``values`` are of the series that went furthest, slot i at ``start + i * step``."""
+    """One metric as it stands. ``values`` are of the series that went furthest, slot i at ``start + i * step``.
+
+    ``before`` and ``after`` are the levels around the start; with an effect, those around the fix.
+    """
 
     name: str
     verdict: Verdict

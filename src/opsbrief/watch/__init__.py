@@ -7,8 +7,8 @@ that hangs is left alone until it lets go.
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import floor
 from time import monotonic
@@ -20,11 +20,9 @@ from opsbrief.model.chart import Moment
 from opsbrief.model.effect import First
 from opsbrief.model.evidence import Change, Event, Evidence, Item, LogSample, Outcome, Series
 from opsbrief.model.finding import Verdict
-from opsbrief.model.scope import Scope
 from opsbrief.model.tick import Note, State, Tick
-from opsbrief.model.window import Anchor, Deploy, Window
+from opsbrief.model.window import Anchor, Deploy, TimeKind
 from opsbrief.releases import NEAR, merge, same
-from opsbrief.source import Source
 from opsbrief.watch.feed import Clean, Feed, Log
 from opsbrief.watch.lines import cut
 from opsbrief.watch.plan import Plan
@@ -34,6 +32,7 @@ from opsbrief.watch.view import View, first, look
 NOTES = 200  # of the journal that are kept
 TOLD = 2000  # log patterns that are remembered as told
 BURST = 20  # notes of one tick
+_TAGS = (TimeKind.TAG_TIME, TimeKind.COMMIT_TIME)
 
 
 class Watch:
@@ -151,10 +150,13 @@ class Watch:
         """Return the successful deploys after the start that are not the one at the start, oldest first."""
         window = self._plan.window
         told = [[deploy for deploy in log.deploys.values() if deploy.succeeded] for log in self._logs]
+        tags = window.anchor.time_kind in _TAGS  # where deploys are known, a tag alone is none
         return [
             release.lead
             for release in merge(told)
-            if release.at > window.start + NEAR and not any(same(each.ref, window.anchor.ref) for each in release.told)
+            if release.at > window.start + NEAR
+            and not any(same(each.ref, window.anchor.ref) for each in release.told)
+            and (tags or release.lead.time_kind not in _TAGS)
         ]
 
     def _evidence(self, now: datetime) -> Evidence:
@@ -214,7 +216,7 @@ class Watch:
         """Yield the sources that stopped answering, and those that are back."""
         states: dict[str, State] = {}
         for asked in (*self._feeds, *self._logs):
-            state, known = asked.state, states.get(asked.source.name)
+            state, known = asked.state(now), states.get(asked.source.name)
             if known is None or known.well:
                 states[state.source] = state
         for name, state in states.items():
@@ -228,8 +230,8 @@ class Watch:
         self._states = states
 
     def _lost(self) -> str:
-        """Return which source of series or lines does not answer."""
-        lost = [name for name, state in self._states.items() if not state.well]
+        """Return which source does not answer."""
+        lost = [name for name, state in self._states.items() if state.state in ("failed", "stuck")]
         return f"no answer of {', '.join(lost)}" if lost else ""
 
     def _marks(self) -> Iterator[Moment]:

@@ -23,6 +23,7 @@ from opsbrief.watch.ring import SLOTS, Ring
 OVERLAP = 120.0  # seconds asked again at least: lines and datapoints arrive late
 AHEAD = timedelta(hours=1)  # of a weekly baseline, asked at once
 RARELY = 300.0  # seconds between two questions to a source that only knows changes
+QUIET = timedelta(minutes=5)  # without anything new before it is said
 SHARE = 10.0  # a source that took t seconds is left alone for so many t: nobody is kept busy by being watched
 SERIES = 3000  # kept of one source, the most recent ones
 VALUES = 2_000_000  # of all its series, beyond which each new one gets less room
@@ -76,10 +77,18 @@ class Asked:
         self.answered = now
         return True
 
-    @property
-    def state(self) -> State:
-        """How it is now."""
+    def state(self, now: datetime) -> State:
+        """Return how it is; that nothing new comes is only said when it lasts."""
+        if self.status == "silent":
+            since = self.newest()
+            if since and now - since < QUIET:
+                return State(source=self.source.name, state="ok", since=self.answered)
+            return State(source=self.source.name, state="silent", since=since, detail=self.detail)
         return State(source=self.source.name, state=self.status, since=self.answered, detail=self.detail)
+
+    def newest(self) -> datetime | None:
+        """Return the time of the newest thing it gave."""
+        return self.answered
 
     def _busy(self, items: Iterator[Any]) -> Iterator[Any]:
         """Pass items on, and know whether the thread that asks for them is still at it."""
@@ -147,7 +156,7 @@ class Feed(Asked):
         short, ahead = self._asked
         first = self._until is None
         items: tuple[Item, ...] = tuple(item for item in clean(tuple(tray.items)) if not isinstance(item, Deploy))
-        gaps: tuple[Gap, ...] = clean(tuple(tray.gaps))
+        gaps: tuple[Gap, ...] = clean(tuple(gap for gap in tray.gaps if first or gap.span != "before"))
         whole = self.settle(now, tray.took, gaps, empty=not items)
         whole = self._lines([item for item in items if isinstance(item, LogSample)], short, whole=whole, first=first)
         for item in items:
@@ -195,6 +204,16 @@ class Feed(Asked):
         self._rings[key] = ring  # at the end: the first one is the one that has not come for longest
         if len(self._rings) > SERIES:
             del self._rings[next(iter(self._rings))]
+
+    def newest(self) -> datetime | None:
+        """Return the time of the newest datapoint or line."""
+        ends = [ring.newest for (span, _, _), ring in self._rings.items() if not span]
+        lines = [
+            sample.records[-1].timestamp
+            for sample in (*self._tails.values(), *(heap.sample for heap in self._heaps.values()))
+            if sample.span in ("", "incident") and sample.records
+        ]
+        return max([*(utc(end) for end in ends if end), *lines], default=None)
 
     def _note(self, items: Iterable[Item], *, whole: bool) -> list[Event | Change]:
         found: dict[tuple[object, ...], Item] = {

@@ -44,6 +44,12 @@ class Ring:
         """The series as it stands."""
         return replace(self._head, start=self.start, step=self.step, values=self._values)
 
+    @property
+    def newest(self) -> int:
+        """The time of the last value in epoch seconds, 0 when there is none."""
+        there = np.flatnonzero(np.isfinite(self._values))
+        return self.start + self.step * int(there[-1]) if len(there) else 0
+
     def _gridded(self, series: Series) -> tuple[int, Floats]:
         """Return the values on this ring's grid, and the slot of the first (negative: before the first of ours)."""
         offset, rest = divmod(series.start - self.start, self.step)

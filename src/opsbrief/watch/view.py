@@ -31,6 +31,8 @@ _EFFECTS: Mapping[Verdict, Tone] = {
     Verdict.WORSE: "bad",
 }
 
+_WORDS: Mapping[Verdict, str] = {Verdict.TOO_EARLY: "too early to tell", Verdict.UNCHANGED: "as before the fix"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
@@ -54,13 +56,13 @@ def look(evidence: Evidence) -> View:
     """Judge the evidence as it stands; where ``evidence.first`` is there, what became of what it told."""
     case = Case(evidence, analyse(evidence, STEPS), people=False)
     effects = analyse(evidence, (effect.find,)) if evidence.first and evidence.window.fix else ()
-    words = {found.subject: found.verdict for found in effects if found.code == "effect"}
+    since = {found.subject: found for found in effects if found.code == "effect"}
     headline, tone = _since(case, effects) if effects else lead(case)
     total = next((found for found in effects if found.code == "effect-summary"), None)
     return View(
         headline=headline,
         tone=tone,
-        rows=tuple(_row(case, found, words.get(found.subject)) for found in case.shifts[:ROWS]),
+        rows=tuple(_row(case, found, since.get(found.subject)) for found in case.shifts[:ROWS]),
         news=tuple(_news(case)),
         marks=tuple(_marks(case)),
         fixed=total is not None and total.verdict is Verdict.FIXED,
@@ -71,7 +73,7 @@ def look(evidence: Evidence) -> View:
 def first(evidence: Evidence) -> First:
     """Return what the evidence told until its end, to measure a fix against."""
     case = Case(evidence, analyse(evidence, STEPS), people=False)
-    told = [found for found in case.shifts if found.verdict is Verdict.CHANGED and not found.facts.get("rank")]
+    told = [found for found in case.shifts if found.verdict is Verdict.CHANGED and not better(found)]
     told += [found for found in case.patterns if found.verdict is not Verdict.VANISHED]
     return First(
         bundle="",
@@ -85,7 +87,7 @@ def first(evidence: Evidence) -> First:
     )
 
 
-def _row(case: Case, found: Finding, since: Verdict | None) -> Row:
+def _row(case: Case, found: Finding, since: Finding | None) -> Row:
     series = [case.series[name] for name in found.basis if name in case.series]
     shown = _farthest(series, down=found.facts.get("direction") == "down")
     values = shown.values if shown else np.empty(0)
@@ -96,16 +98,16 @@ def _row(case: Case, found: Finding, since: Verdict | None) -> Row:
         name=text.line(found.subject, 60),
         verdict=found.verdict,
         does=does(found) if changed else str(found.verdict),
-        tone=_EFFECTS.get(since, "unknown") if since else "good" if better(found) else TONES[found.verdict],
-        before=found.before,
-        after=found.after,
+        tone=_EFFECTS.get(since.verdict, "unknown") if since else "good" if better(found) else TONES[found.verdict],
+        before=since.before if since else found.before,
+        after=since.after if since else found.after,
         now=float(values[there[-1]]) if len(there) else None,
         unit=text.line(found.unit, 12),
         hosts=where(found),
         key=bool(found.facts.get("key")),
         left=left * 60 if left is not None and found.verdict is Verdict.CHANGED and since is None else None,
         limit=real(found, "limit"),
-        effect=since,
+        effect=since.verdict if since else None,
         series=shown.name if shown else "",
         host=shown.host if shown else "",
         start=shown.start if shown else 0,
@@ -156,11 +158,12 @@ def _since(case: Case, effects: Sequence[Finding]) -> tuple[str, Tone]:
     fix = case.window.fix
     told = [found for found in effects if found.code in ("effect", "effect-other")]
     total = next(found for found in effects if found.code == "effect-summary")
-    words = [f"{text.line(found.subject, 40)} {found.verdict}" for found in told[:4]]
+    words = [f"{text.line(found.subject, 40)} {_WORDS.get(found.verdict, found.verdict)}" for found in told[:4]]
     name = f"fix {text.line(fix.ref, 40)}".strip() if fix else "the fix"
     when = f" ({case.moment(fix.at, seconds=False)})" if fix else ""
-    said_ = ", ".join(words) or text.line(total.headline, 80)
-    return f"{said_} since {name}{when}", _EFFECTS.get(total.verdict, "unknown")
+    return f"since {name}{when}: {', '.join(words) or text.line(total.headline, 80)}", _EFFECTS.get(
+        total.verdict, "unknown"
+    )
 
 
 def _waits(effects: Sequence[Finding], total: Finding | None) -> str:
