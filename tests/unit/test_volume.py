@@ -10,7 +10,7 @@ from opsbrief.model.finding import Finding, Verdict
 
 def told(level: str, span: str, count: int, source: str = "logs") -> LogSample:
     made = lines(span, [(n * 120 / count, level, "order accepted") for n in range(count)])
-    histogram = Histogram(int(made.start.timestamp()), 60 * 120, {level: (count,)})
+    histogram = Histogram(start=int(made.start.timestamp()), step=7200, counts={level: (count,)})
     return replace(made, origin=origin(source), histogram=histogram)
 
 

@@ -51,6 +51,7 @@ class Plan:
 
     groups: tuple[tuple[Ask, ...], ...]
     named: frozenset[str]  # series that metrics ask for by themselves, so that the wide nets need not
+    spared: frozenset[str] = frozenset()  # targets whose series exist, but are asked for elsewhere or were cut
     gaps: tuple[Gap, ...] = ()
 
 
@@ -87,6 +88,7 @@ def plan(asked: Sequence[Want], known: Mapping[str, Sequence[str]], limit: int, 
     """
     named: set[str] = set()
     netted: set[str] = set()
+    spared: set[str] = set()
     asks: list[Ask] = []
     gaps: list[Gap] = []
     for net in (False, True):
@@ -99,8 +101,10 @@ def plan(asked: Sequence[Want], known: Mapping[str, Sequence[str]], limit: int, 
         for (want, target, names), mine in zip(matched, granted, strict=True):
             if len(mine) < len(names):
                 gaps.append(_cut(source, want, len(mine), len(names), limit))
+            if not mine and known.get(target.text):
+                spared.add(want.text)
             asks.extend(_asks(want, target, names, mine, known))
-    return Plan(groups=tuple(_groups(asks)), named=frozenset(named), gaps=tuple(gaps))
+    return Plan(groups=tuple(_groups(asks)), named=frozenset(named), spared=frozenset(spared), gaps=tuple(gaps))
 
 
 def _targets(asked: Sequence[Want], *, net: bool) -> Iterator[tuple[Want, Target]]:

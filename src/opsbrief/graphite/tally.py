@@ -34,6 +34,7 @@ class Tally:
         self._source = source
         self._wanted = wanted
         self._named = plan.named
+        self._spared = plan.spared
         self._listed: dict[int, set[str]] = {}
         for ask in (ask for group in plan.groups for ask in group if ask.listed):
             self._listed.setdefault(id(ask.want), set()).update(ask.names)
@@ -116,7 +117,7 @@ class Tally:
         """Yield (series, what is the matter) for what one want lacks in one span."""
         account = self._accounts.get((label, id(want)), _Account())
         if not account.came:
-            if not account.failed:
+            if not account.failed and want.text not in self._spared:
                 yield want.text, _NOTHING if account.empty else _ABSENT
             return
         if not account.failed:
