@@ -126,6 +126,14 @@ def test_the_end_of_the_data_is_said(tmp_path: Path) -> None:
     assert f"{utc(NOW - 1260):%H:%M:%S} UTC, 21 min before" in detail
 
 
+def test_a_live_folder_with_slow_series_ends_where_it_should(tmp_path: Path) -> None:
+    put(tmp_path, "a.v", archives=[(60, 1500)], end=NOW - 240)
+    assert said(ask(tmp_path, "a.v")) == []
+    slow = tmp_path / "a" / "slow.wsp"
+    writer.write(slow, [(600, 1000)], NOW - 9600, 600, np.arange(15.0))
+    assert said(ask(tmp_path, "a.slow")) == []
+
+
 def test_a_span_before_the_data_is_a_gap_of_that_span(tmp_path: Path) -> None:
     put(tmp_path, "a.v")
     found = ask(tmp_path, "a.v", weeks=2)
@@ -159,6 +167,14 @@ def test_a_limit_cuts_the_wide_net_first(tmp_path: Path) -> None:
     found = ask(tmp_path, Metric(target="a.*", rank=True), Metric(target="a.m5", name="key"), max_series=3)
     assert sorted(one.metric for one in found if isinstance(one, Series)) == ["a.*", "a.*", "key"]
     assert said(found) == [("series a.*", GapKind.TRUNCATED, "3 of 5 series not fetched: the limit is 3 series in all")]
+
+
+def test_a_net_whose_series_are_all_asked_for_anyway_lacks_nothing(tmp_path: Path) -> None:
+    for number in range(2):
+        put(tmp_path, f"a.m{number}")
+    found = ask(tmp_path, "a.*", Metric(target="a.m*", rank=True), Metric(target="a.x*", rank=True))
+    assert [one.metric for one in found if isinstance(one, Series)] == ["a.*", "a.*"]
+    assert [what for what, _, _ in said(found)] == ["series a.x*"]
 
 
 def test_infinite_points_are_missing_and_said(tmp_path: Path) -> None:

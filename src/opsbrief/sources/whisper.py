@@ -30,6 +30,7 @@ from opsbrief.text import clean, line
 from opsbrief.transport.deadline import Deadline
 
 _LATE = 300  # seconds the data may end before the window does, without a word about it
+_STEPS = 3  # and so many steps of the newest series: a point of ten minutes is written when they are over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ class _Reading:
         self._tally = tally
         self._now = int(time.time())
         self._newest = 0
+        self._step = 0  # of the newest point
 
     def ask(self, ask: Ask, span: Span) -> Iterator[Series]:
         """Yield the series of one ask that have a datapoint in ``span``."""
@@ -115,7 +117,8 @@ class _Reading:
             points, size, aggregation = part
             if self._tally.takes(span, ask.want, points, again=False):
                 there = np.flatnonzero(np.isfinite(points.values))
-                self._newest = max(self._newest, points.start + int(there[-1]) * points.step)
+                last = points.start + int(there[-1]) * points.step
+                self._newest, self._step = max((self._newest, self._step), (last, points.step))
                 yield self._series(found, ask.want, span, points, size, aggregation)
 
     def _read(self, found: Found, span: Span) -> tuple[Points, int, str] | None:
@@ -160,7 +163,7 @@ class _Reading:
         """Yield what is missing, and where the data ends when that is before the end of the window."""
         yield from self._tally.gaps()
         end = min(self._now, int(window.end.timestamp()))
-        if self._newest and end - self._newest > _LATE:
+        if self._newest and end - self._newest > max(_LATE, _STEPS * self._step):
             yield Gap(
                 source=self._source.name,
                 what="the newest points",
