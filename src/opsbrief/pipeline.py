@@ -5,7 +5,7 @@ Everything after ``bundle`` is pure: ``again`` makes the same brief from a bundl
 
 import importlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from opsbrief.config import Config
     from opsbrief.deliver import Letter, Receipt
     from opsbrief.model.brief import Brief
+    from opsbrief.model.chart import Chart
     from opsbrief.model.effect import First
     from opsbrief.model.evidence import Evidence
     from opsbrief.model.finding import Finding
@@ -35,6 +36,8 @@ FORMATS = ("html", "md", "txt", "json", "eml")
 USUAL = ("html", "md", "txt")
 _DRAWN = ("md",)  # formats that refer to PNG files
 _LOADS_PNG = (*_DRAWN, "eml")
+
+Each = Callable[[Callable[["Chart"], bytes], Sequence["Chart"]], Iterable[bytes]]  # map, or an executor's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,11 +277,14 @@ def _render(
     yield from forms(brief, formats)
 
 
-def forms(brief: "Brief", formats: Sequence[str]) -> Iterator[Artifact]:
-    """Yield the files of a brief in each of ``formats``, the pictures before the text that refers to them."""
+def forms(brief: "Brief", formats: Sequence[str], each: Each = map) -> Iterator[Artifact]:
+    """Yield the files of a brief in each of ``formats``, the pictures before the text that refers to them.
+
+    ``each`` maps a function over the graphs, perhaps in other processes.
+    """
     images: dict[str, str] = {}
     if set(formats) & set(_DRAWN):
-        for artifact, figure in _images(brief):
+        for artifact, figure in _images(brief, each):
             images[figure] = artifact.name
             yield artifact
     for name in formats:
@@ -291,11 +297,16 @@ def forms(brief: "Brief", formats: Sequence[str]) -> Iterator[Artifact]:
         yield Artifact("brief.eml", "message/rfc822", message.build(brief).data)
 
 
-def _images(brief: "Brief") -> Iterator[tuple[Artifact, str]]:
+def _images(brief: "Brief", each: Each) -> Iterator[tuple[Artifact, str]]:
+    figures = list(brief.figures())
+    for figure, picture in zip(figures, each(_picture, [figure.chart for figure in figures]), strict=True):
+        yield Artifact(f"graphs/{figure.name}.png", "image/png", picture), figure.name
+
+
+def _picture(chart: "Chart") -> bytes:
     from opsbrief.render import png  # noqa: PLC0415 - the only one that loads matplotlib
 
-    for figure in brief.figures():
-        yield Artifact(f"graphs/{figure.name}.png", "image/png", png.draw(figure.chart)), figure.name
+    return png.draw(chart)
 
 
 def _html(brief: "Brief", _images: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from opsbrief.compose import episode as told
 from opsbrief.compose import words
 from opsbrief.compose.case import TONES, better, message, real, said
 from opsbrief.compose.gaps import KINDS, alike
-from opsbrief.model.brief import Block, Cell, Column, Figure, Line, Paragraph, Scorecard, Table, Tone
+from opsbrief.model.brief import Block, Cell, Column, Line, Paragraph, Scorecard, Table, Tone
 from opsbrief.model.digest import Digest, Episode, Report, change_key, pattern_key, release_key
 from opsbrief.model.finding import Finding, Verdict
 
@@ -31,18 +31,18 @@ def baseless(report: Report) -> bool:
     return all(f.verdict is Verdict.CANNOT_TELL or f.before is None for f in report.comparison)
 
 
-def page(digest: Digest, report: Report, shown: Figure | None) -> Iterator[Block]:
-    """Yield the blocks of a service's page; the graph ``shown`` is on the first page already."""
+def page(digest: Digest, report: Report, drawn: frozenset[str]) -> Iterator[Block]:
+    """Yield the blocks of a service's page, of its graphs only those that are named in ``drawn``."""
     if report.error:
         yield Paragraph(text=f"Nothing is known: {text.line(report.error, 600)}", tone="unknown")
         return
     clock = words.Clock(digest.period.zone)
     fresh = news(digest, report)
-    if report.figure and report.figure is not shown:
+    if report.figure and report.figure.name in drawn:
         yield report.figure
     for one in fresh:
         yield Scorecard(lines=tuple(_release(one, clock, report)))
-        if one.figure and one.figure is not shown:
+        if one.figure and one.figure.name in drawn:
             yield one.figure
     if len(fresh) < len(report.episodes):
         yield Paragraph(text=f"{phrase.count(len(report.episodes) - len(fresh), 'release')} told before.", tone="muted")

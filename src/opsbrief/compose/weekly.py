@@ -15,6 +15,7 @@ SUBJECT = 120  # characters of a mail subject
 PAGER = 160  # characters of one short message
 ROWS = 30  # services in the table of the first page
 TELLING = 5  # releases told on the first page
+GRAPHS = 40  # of all services together
 GAPS = 6  # services with gaps named on the first page
 
 _ORDER = {"bad": 0, "unknown": 1, "good": 2}
@@ -42,6 +43,12 @@ class _Page:
     def figure(self) -> Figure | None:
         """The graph of the most telling release."""
         return next((one.figure for _, one in self.bad if one.figure), None)
+
+    @cached_property
+    def graphs(self) -> tuple[str, ...]:
+        """The names of all graphs but the first page's, those of the most telling releases first."""
+        figures = (figure for report, one in self.releases for figure in (one.figure, report.figure))
+        return tuple(dict.fromkeys(figure.name for figure in figures if figure and figure is not self.figure))
 
     @cached_property
     def lost(self) -> list[Report]:
@@ -240,6 +247,8 @@ def _coverage(page: _Page) -> Iterator[Line]:
     holes = [report for report in reports if report.missing and not report.error]
     whole = len(reports) - len(holes) - len(page.lost)
     yield Line(label="Coverage", text=f"{whole} of {phrase.count(len(reports), 'service')} read whole")
+    if (left := len(page.graphs) - GRAPHS) > 0:
+        yield Line(label="Graphs", text=f"those of the most telling releases; {left} left out", tone="muted")
     for report in page.lost[:GAPS]:
         yield Line(label="Missing", text=f"{service.name(report)}: {words.cut(report.error, 240)}", tone="unknown")
     for report in holes[:GAPS]:
@@ -252,8 +261,9 @@ def _coverage(page: _Page) -> Iterator[Line]:
 
 def _services(page: _Page) -> Iterator[Section]:
     """Yield a folded page for each service that has something to tell, in the configured order."""
+    drawn = frozenset(page.graphs[:GRAPHS])
     for number, report in enumerate(page.digest.reports, 1):
-        blocks: tuple[Block, ...] = tuple(service.page(page.digest, report, page.figure))
+        blocks: tuple[Block, ...] = tuple(service.page(page.digest, report, drawn))
         if blocks:
             fresh = service.news(page.digest, report)
             none = "no new release" if report.episodes else "no release"

@@ -83,24 +83,24 @@ def run(
     names = chosen(config, order.services)
     pipeline.known(order.formats)
     told, note = ledger.read(book)
+    found: dict[str, Report] = {}
     with _pool(order, len(names)) as pool:
-        found: dict[str, Report] = {}
         for report in fleet.run(_jobs(config, order, names, now), pool):
             found[report.service] = report
             if tell:
                 tell(report)
-    digest = Digest(
-        period=order.period,
-        reports=tuple(found[name] for name in names),
-        now=now.astimezone(UTC).replace(microsecond=0),
-        version=__version__,
-        told=told,
-        notes=(note,) if note else (),
-    )
-    brief = weekly.compose(digest)
-    if order.only_if_changed and not news(digest):
-        return Result(digest=digest, brief=brief, folder=None)
-    artifacts = [*pipeline.forms(brief, order.formats), document.artifact(digest, brief)]
+        digest = Digest(
+            period=order.period,
+            reports=tuple(found[one] for one in names),
+            now=now.astimezone(UTC).replace(microsecond=0),
+            version=__version__,
+            told=told,
+            notes=(note,) if note else (),
+        )
+        brief = weekly.compose(digest)
+        if order.only_if_changed and not news(digest):
+            return Result(digest=digest, brief=brief, folder=None)
+        artifacts = [*pipeline.forms(brief, order.formats, pool.map), document.artifact(digest, brief)]
     artifacts.append(document.manifest(digest, artifacts))
     folder = bundle.write(order.out or Path(config.defaults.out), name(order), artifacts, config.secrets(), renew=True)
     return Result(digest=digest, brief=brief, folder=folder, names=tuple(one.name for one in artifacts))

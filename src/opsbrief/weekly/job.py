@@ -16,7 +16,8 @@ from opsbrief import pipeline, resolve
 from opsbrief.analysis import analyse
 from opsbrief.compose import figures
 from opsbrief.compose.case import Case
-from opsbrief.compose.episode import telling
+from opsbrief.compose.episode import telling, tone
+from opsbrief.compose.service import compared
 from opsbrief.compose.verdict import LOGS
 from opsbrief.config import Config, load
 from opsbrief.config.values import Service
@@ -91,7 +92,7 @@ class _Week:
         overview, _ = pipeline.answers(self._config, self._whole(), self._span(period), scope=scope)
         case = Case(overview, analyse(overview), people=False)
         infrastructure = [one for one in overview.items(Change) if one.role == "infrastructure"]
-        return Report(
+        report = Report(
             service=self._service.name,
             episodes=tuple(self._drawn(episodes)),
             failed=tuple(one for one in reversed(told) if not one.succeeded and period.start <= one.at < self._until),
@@ -100,8 +101,10 @@ class _Week:
             changes=tuple(one for one in infrastructure if period.start <= one.at < self._until),
             watched=any(outcome.role == "infrastructure" for outcome in overview.outcomes),
             gaps=(*gaps, *overview.gaps),
-            figure=self._figure(case, [known[at].lead for at in inside]),
         )
+        calm = all(tone(episode) == "good" for episode in report.episodes) and not compared(report)
+        deploys = [known[at].lead for at in inside]
+        return report if calm or not deploys else replace(report, figure=self._figure(case, deploys))
 
     def _whole(self) -> pipeline.Order:
         """Leave out the sources that only tell the contents of one release."""
@@ -153,9 +156,7 @@ class _Week:
             yield replace(episode, findings=kept, figure=replace(graph, name=name, refs=()) if graph else None)
 
     def _figure(self, case: Case, deploys: Sequence[Deploy]) -> Figure | None:
-        """Draw the key metric over the whole period; a period without releases needs no graph."""
-        if not deploys:
-            return None
+        """Draw the key metric over the whole period with all its releases."""
         period, first = self._job.period, deploys[0]
         window = Window(
             start=first.at,
