@@ -29,33 +29,33 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 
 _VALUE = r"(?P<v>[^\s\"'&,;<>\\]{4,512})"
-#: (rule, pattern); the group ``v`` is what is taken out.
-_RULES: tuple[tuple[str, re.Pattern[str]], ...] = (
+#: (rule, pattern); the group ``v`` is what is taken out. Compiled when the first text looks like one of them.
+_RULES = (
     (
         "private-key",
-        re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?P<v>.{1,8000}?)(?:-----END|\Z)", re.DOTALL),
+        r"(?s)-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----(?P<v>.{1,8000}?)(?:-----END|\Z)",
     ),
-    ("authorization", re.compile(r"(?i)authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:\w{1,12} )?" + _VALUE)),
-    ("bearer", re.compile(r"(?i)\bbearer\s{1,3}(?P<v>[A-Za-z0-9._~+/=-]{12,2000})")),
+    ("authorization", r"(?i)authorization[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?:\w{1,12} )?" + _VALUE),
+    ("bearer", r"(?i)\bbearer\s{1,3}(?P<v>[A-Za-z0-9._~+/=-]{12,2000})"),
     (
         "password",
-        re.compile(
+        (
             r"(?i)(?:password|passwd|passphrase|pwd|secret|secret[_-]?key|client[_-]?secret|api[_-]?key|apikey"
             r"|access[_-]?key|access[_-]?token|auth[_-]?token|refresh[_-]?token|private[_-]?token|x-auth-token"
             r"|session[_-]?id|sessionid|jsessionid|bindpw)"
             r"(?:\\?[\"'])?\s{0,3}(?:=>|[:=])\s{0,3}(?:\\?[\"'])?" + _VALUE
         ),
     ),
-    ("url-password", re.compile(r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,80}:(?P<v>[^\s/@\"']{1,200})@")),
-    ("url-token", re.compile(r"(?i)[?&](?:token|key|sig|signature|access_token)=" + _VALUE)),
-    ("cookie", re.compile(r"(?i)\b(?:set-)?cookie[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?P<v>[^\s\"'][^\n\"']{3,1000})")),
-    ("aws-key", re.compile(r"\b(?P<v>(?:AKIA|ASIA)[A-Z0-9]{16})\b")),
-    ("github-token", re.compile(r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{20,255})\b")),
-    ("gitlab-token", re.compile(r"\b(?P<v>glpat-[A-Za-z0-9_-]{18,80})")),
-    ("slack-token", re.compile(r"\b(?P<v>xox[abprs]-[A-Za-z0-9-]{10,120})")),
-    ("jwt", re.compile(r"\b(?P<v>eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{8,2000})")),
-    ("mysql-password", re.compile(r"\bmysql(?:dump|admin)? [^\n]{0,80}?-p(?P<v>[^\s\"']{4,80})")),
-    ("shadow-hash", re.compile(r"(?P<v>\$(?:1|2[aby]|5|6|y)\$[./A-Za-z0-9$=,]{20,200})")),
+    ("url-password", r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"']{0,80}:(?P<v>[^\s/@\"']{1,200})@"),
+    ("url-token", r"(?i)[?&](?:token|key|sig|signature|access_token)=" + _VALUE),
+    ("cookie", r"(?i)\b(?:set-)?cookie[\"']?\s{0,3}[:=]\s{0,3}[\"']?(?P<v>[^\s\"'][^\n\"']{3,1000})"),
+    ("aws-key", r"\b(?P<v>(?:AKIA|ASIA)[A-Z0-9]{16})\b"),
+    ("github-token", r"\b(?P<v>gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{20,255})\b"),
+    ("gitlab-token", r"\b(?P<v>glpat-[A-Za-z0-9_-]{18,80})"),
+    ("slack-token", r"\b(?P<v>xox[abprs]-[A-Za-z0-9-]{10,120})"),
+    ("jwt", r"\b(?P<v>eyJ[A-Za-z0-9_-]{8,2000}\.eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{8,2000})"),
+    ("mysql-password", r"\bmysql(?:dump|admin)? [^\n]{0,80}?-p(?P<v>[^\s\"']{4,80})"),
+    ("shadow-hash", r"(?P<v>\$(?:1|2[aby]|5|6|y)\$[./A-Za-z0-9$=,]{20,200})"),
 )
 #: A text without any of these cannot match a rule.
 _TRIGGER = re.compile(
@@ -106,7 +106,7 @@ class Redactor:
             text, count = pattern.subn(f"[redacted:{name}]", text)
             self._count(name, count)
         if any(map(_lowered(text).__contains__, _WORDS)) and _TRIGGER.search(text):
-            for name, pattern in _RULES:
+            for name, pattern in _rules():
                 text, count = pattern.subn(partial(_blank, rule=name), text)
                 self._count(name, count)
         return text
@@ -182,6 +182,11 @@ def _named(record: LogRecord) -> Iterator[str]:
     for each in (record.attributes, record.resource):
         yield from each
         yield from each.values()
+
+
+@cache
+def _rules() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((name, re.compile(pattern)) for name, pattern in _RULES)
 
 
 def _lowered(text: str) -> str:

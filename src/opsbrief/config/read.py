@@ -146,19 +146,20 @@ class _Reader:
         return False
 
     def _kind(self, node: Node, path: Keys) -> tuple[str, type[Source]] | None:
-        known = catalogue.kinds()
         if not isinstance(node, Table):
             self.check.wrong(node.mark, path, f"must be a mapping, not {kind(node)}", "write {type: TYPE, …}")
             return None
         mark, value = node.entries.get("type", (node.mark, None))
         if value is None:
-            self.check.wrong(mark, path, "'type' is missing", f"one of {', '.join(known)}")
+            self.check.wrong(mark, path, "'type' is missing", f"one of {', '.join(catalogue.kinds())}")
             return None
         name = self.check.value(str, value, (*path, "type"))
         if not isinstance(name, str):
             return None
-        if name not in known:
-            self.check.wrong(value.mark, (*path, "type"), f"there is no type {line(name, 60)!r}", suggest(name, known))
+        if not catalogue.known(name):
+            self.check.wrong(
+                value.mark, (*path, "type"), f"there is no type {line(name, 60)!r}", suggest(name, catalogue.kinds())
+            )
             return None
         try:
             return name, catalogue.load(name)

@@ -24,6 +24,11 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(own | {point.name for point in _foreign()}))
 
 
+def known(kind: str) -> bool:
+    """Whether there is a type of source of that name; plug-ins are only looked for when it is none of our own."""
+    return any(module.name == kind for module in pkgutil.iter_modules(__path__)) or kind in kinds()
+
+
 @cache
 def load(kind: str) -> type[Source]:
     """Return the class of a type of source. Raises OpsbriefError when there is none."""
