@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from opsbrief import text
 from opsbrief.errors import WindowError
+from opsbrief.model.marking import Marking
 from opsbrief.model.window import TimeKind
 from opsbrief.timespec import Instant, local, parse
 
@@ -52,7 +53,7 @@ class Mark:
     ref: str
     note: str = ""
     kind: TimeKind | None = None  # None: the line does not say
-    state: str = ""  # "failed", "started", "ended" or "" when the line does not say
+    state: str = ""  # "failed", "started", "ended", "note", "fix" or "" when the line does not say
     rollback: bool = False
     hosts: tuple[str, ...] = ()
     raw: str = ""
@@ -176,6 +177,9 @@ def settle(marks: Sequence[Mark]) -> list[Mark]:
     kept: list[Mark] = []
     started: dict[str, int] = {}
     for mark in sorted(marks, key=lambda mark: mark.at):
+        if mark.state in {"note", "fix"}:
+            kept.append(mark)
+            continue
         at = started.pop(mark.ref, None)
         if at is not None and mark.state in {"ended", "failed"} and mark.at - kept[at].at <= _PAIRED:
             kept[at] = mark
@@ -186,7 +190,20 @@ def settle(marks: Sequence[Mark]) -> list[Mark]:
     return sorted(kept, key=lambda mark: mark.at)
 
 
+def written(marking: Marking) -> str:
+    """Return the line that records a mark; deploys have the three columns that every reader of such files knows."""
+    cells = [stamp(marking.at), marking.ref, marking.text.replace("\t", " ")]
+    return "\t".join(cells if marking.kind == "deploy" else [*cells, marking.kind]) + "\n"
+
+
+def stamp(at: datetime) -> str:
+    """Return a time as ISO 8601 in UTC, to the second."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _state(word: str) -> str:
+    if word in ("note", "fix"):
+        return word
     ways: tuple[tuple[str, Callable[[str], object]], ...] = (
         ("failed", _FAILED.fullmatch),
         ("started", _STARTED.fullmatch),

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, Role
+from opsbrief.model.marking import Marking
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Deploy, Window
 from opsbrief.secret import Secret
@@ -64,6 +65,14 @@ class RefLog(Protocol):
 
     def instant(self, kind: Literal["tag", "commit"], ref: str, deadline: Deadline) -> Deploy | None:
         """Return the moment of a "tag" or "commit", None when there is none; raise SourceError when it cannot tell."""
+
+
+@runtime_checkable
+class MarkLog(Protocol):
+    """A source that a person's mark can be written to, and that gives it back in ``collect``."""
+
+    def mark(self, marking: Marking, deadline: Deadline) -> str:
+        """Write it, once, and return where it is now; raise SourceError when that is not sure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

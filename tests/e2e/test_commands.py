@@ -199,3 +199,18 @@ def test_a_signal_ends_with_its_code_and_leaves_nothing_behind(
 def test_odd_environments(opsbrief: Run, story: Path, tmp_path: Path, env: dict[str, str]) -> None:
     done = opsbrief("collect", "--since", "deploy", "-o", tmp_path, cwd=story, **env)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_note_enters_the_timeline_of_the_next_brief(opsbrief: Run, tmp_path: Path) -> None:
+    story = tmp_path / "story"
+    assert opsbrief("demo", "-o", story, "--at", "2026-11-20T16:40:00Z", "-f", "txt").returncode == 0
+    done = opsbrief(
+        "mark", "note", "customers report slow search", "--at", "2026-11-20T16:20:00Z", "--to", "deploylog", cwd=story
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, f"line in {story / 'deploy.log'}"), done.stderr
+    brief = opsbrief("collect", "--since", "deploy", "--until", "2026-11-20T16:40:00Z", "-o", tmp_path / "b", cwd=story)
+    assert brief.returncode == 0, brief.stderr
+    assert "customers report slow search" in (Path(brief.stdout.strip()).parent / "brief.md").read_text()
+    nowhere = opsbrief("mark", "note", "x", cwd=story)
+    assert (nowhere.returncode, nowhere.stdout) == (2, "")
+    assert "marks: [" in nowhere.stderr

@@ -14,7 +14,8 @@ from tests.system import graphite as real
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.graphite import whisper
-from opsbrief.model.evidence import Change, Gap, Series
+from opsbrief.model.evidence import Change, Event, Gap, Series
+from opsbrief.model.marking import Marking
 from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.sources.graphite import Graphite
@@ -380,3 +381,26 @@ def test_victoria_that_cannot_render_says_so(victoria: real.Victoria) -> None:
         found.extend(source.collect(LAST_HOURS, Deadline(30)))
     with pytest.raises(SourceError, match="has no /events"):
         list(source.deploys(LAST_HOURS.start, LAST_HOURS.end, Deadline(30)))
+
+
+def test_what_is_marked_comes_back(server: real.Graphite) -> None:
+    at = datetime.fromtimestamp(NOW - 600, UTC)
+    source = Graphite(name="g", url=server.url, scope=Scope(service="marked"), deploy_tags=("deploy", "marked"))
+    for kind, text in (
+        ("deploy", "marked 3.1.4 everywhere"),
+        ("fix", "pool lowered"),
+        ("note", 'it is "slow" \u2026 ü'),
+    ):
+        marking = Marking(kind=kind, at=at, text=text, ref="3.1.4" if kind == "deploy" else "", service="marked")  # type: ignore[arg-type] # reason: one of the three
+        assert server.url in source.mark(marking, Deadline(30))
+    found = [item for item in source.collect(LAST_HOURS, Deadline(60)) if not isinstance(item, Gap)]
+    assert [(one.ref, one.at) for one in found if isinstance(one, Change)] == [("3.1.4", at)]
+    assert {(one.state, one.output, one.at) for one in found if isinstance(one, Event)} == {
+        ("fix", "pool lowered", at),
+        ("note", 'it is "slow" \u2026 ü', at),
+    }
+    other = Graphite(name="g", url=server.url, scope=Scope(service="new"), deploy_tags=("deploy", "never-seen"))
+    assert [*other.collect(LAST_HOURS, Deadline(60))] == []
+    (deploy,) = source.deploys(at - timedelta(minutes=1), at, Deadline(30))
+    assert isinstance(deploy, Deploy)
+    assert deploy.ref == "3.1.4"

@@ -18,12 +18,12 @@ from opsbrief.config.values import Config, Service, ServiceOptions, Sourced
 from opsbrief.errors import ConfigError, OpsbriefError, Problem
 from opsbrief.model.scope import Scope
 from opsbrief.settings import Defaults, Deliver, Redact
-from opsbrief.source import DeployLog, Source
+from opsbrief.source import DeployLog, MarkLog, Source
 from opsbrief.text import line
 
 T = TypeVar("T")
 
-SECTIONS = ("version", "timezone", "defaults", "sources", "deploys", "services", "redact", "deliver")
+SECTIONS = ("version", "timezone", "defaults", "sources", "deploys", "marks", "services", "redact", "deliver")
 _NAMES = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -75,6 +75,7 @@ class _Reader:
             defaults=defaults,
             sources=sources,
             deploys=deploys,
+            marks=tuple(self._marks(sources)),
             services=self._services(),
             redact=self._section("redact", Redact),
             deliver=self._section("deliver", Deliver),
@@ -221,6 +222,25 @@ class _Reader:
             self.check.wrong(node.mark, path, f"{name!r} ({kind_}) knows no deploys")
             return None
         return kind_, source
+
+    def _marks(self, sources: Mapping[str, Sourced]) -> Iterator[Sourced]:
+        node = self._node("marks")
+        names: Sequence[Node] = node.items if isinstance(node, Items) else [node] if isinstance(node, Text) else ()
+        if isinstance(node, Table) and node.entries:
+            self.check.wrong(node.mark, ("marks",), f"must be a list, not {kind(node)}", "write [NAME, …]")
+        able = [name for name, (_, source) in sources.items() if isinstance(source, MarkLog)]
+        for index, item in enumerate(names):
+            path: Keys = ("marks", index)
+            name = self.check.value(str, item, path)
+            if not isinstance(name, str):
+                continue
+            if name not in self._table("sources").entries:
+                self._missing(Text(item.mark, name), path, "source", able)
+            elif name in sources and name not in able:
+                hint = f"these can: {', '.join(able)}" if able else "a graphite or a deploylog can"
+                self.check.wrong(item.mark, path, f"nothing can be marked in {name!r} ({sources[name][0]})", hint)
+            elif name in sources:
+                yield sources[name]
 
     def _services(self) -> dict[str, Service]:
         made: dict[str, Service] = {}

@@ -63,6 +63,11 @@ def schema() -> Schema:
                 "type": ["array", "null"],
                 "items": {"$ref": "#/$defs/deploy"},
             },
+            "marks": {
+                "description": "the sources that 'opsbrief mark' writes to",
+                "type": ["array", "string", "null"],
+                "items": {"type": "string"},
+            },
             "services": {
                 "description": "what a brief can be about",
                 "type": ["object", "null"],

@@ -57,6 +57,7 @@ class Config:
     defaults: Defaults = field(default_factory=Defaults)
     sources: Mapping[str, Sourced] = field(default_factory=dict)
     deploys: tuple[Sourced, ...] = ()  # in the order they are asked
+    marks: tuple[Sourced, ...] = ()  # where marks are written to
     services: Mapping[str, Service] = field(default_factory=dict)
     redact: Redact = field(default_factory=Redact)
     deliver: Deliver = field(default_factory=Deliver)

@@ -2,11 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from opsbrief.graphite.answer import AnswerError
+from opsbrief.model.marking import TAG, Marking
 from opsbrief.text import line
 
 _VERSION = re.compile(r"(?<![\w.])v?\d+\.\d+(?:\.\d+)*(?:[-+_.]?[0-9A-Za-z]+(?:[.-][0-9A-Za-z]+)*)?(?![\w.]*\w)")
@@ -52,6 +54,29 @@ class Marker:
         versions = (m.group() for text in texts for m in _VERSION.finditer(text) if not _ADDRESS.match(m.group()))
         commits = (m.group() for text in texts for m in _COMMIT.finditer(text))
         return line(next(versions, "") or next(commits, ""), 200)
+
+
+def written(marking: Marking, deploy_tags: Sequence[str]) -> dict[str, Any]:
+    """Return the body of the POST that writes a mark as an event."""
+    own = deploy_tags if marking.kind == "deploy" else (marking.kind,)
+    about = (f"service:{marking.service}",) if marking.service else ()
+    data = {"ref": marking.ref} if marking.ref else {}
+    return {
+        "what": marking.text,
+        "tags": [*dict.fromkeys((*own, TAG, *about))],
+        "when": int(marking.at.timestamp()),  # a fraction of a second would be refused by old ones
+        "data": json.dumps(data) if data else "",
+    }
+
+
+def remark(marker: Marker, service: str) -> str:
+    """Return "note" or "fix" for an event that ``written`` made of such a mark about this service, else ""."""
+    if TAG not in marker.tags:
+        return ""
+    about = {tag for tag in marker.tags if tag.startswith("service:")}
+    if about and service and f"service:{service}" not in about:
+        return ""
+    return next((kind for kind in ("note", "fix") if kind in marker.tags), "")
 
 
 def _group(match: re.Match[str]) -> str:

@@ -17,8 +17,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opsbrief import text
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.marks import FIELDS, Bad, Mark, Reader, settle
-from opsbrief.model.evidence import Change, Gap, Item, Origin, Role
+from opsbrief.marks import FIELDS, Bad, Mark, Reader, settle, written
+from opsbrief.model.evidence import Change, Event, Gap, Item, Origin, Role
+from opsbrief.model.marking import Marking
 from opsbrief.model.window import Deploy, TimeKind, Window
 from opsbrief.source import Source
 from opsbrief.transport import process
@@ -26,6 +27,7 @@ from opsbrief.transport.deadline import Deadline
 
 CAP = 64 << 20  # bytes that are read of one file, from its end, or of a command's output
 _BLOCK = 1 << 20
+_REMARKS = ("note", "fix")  # what a line may record that is no deploy
 _PAGE = 10_000  # lines that are read between two looks at the clock
 
 
@@ -33,7 +35,7 @@ _PAGE = 10_000  # lines that are read between two looks at the clock
 class DeployLines(Source):
     """A file (or several) or a command whose lines record deploys."""
 
-    gives: ClassVar[frozenset[str]] = frozenset({"changes", "deploys"})
+    gives: ClassVar[frozenset[str]] = frozenset({"changes", "events", "deploys"})
 
     path: str = field(default="", metadata={"help": "file or glob; or use command", "path": True})
     command: tuple[str, ...] = field(default=(), metadata={"help": "program and arguments, run without a shell"})
@@ -62,7 +64,7 @@ class DeployLines(Source):
         for found in self._marks(since, deadline):
             if isinstance(found, Gap):
                 yield found
-            elif since <= found.at <= until:
+            elif since <= found.at <= until and found.state not in _REMARKS:
                 yield Deploy(
                     at=found.at,
                     ref=found.ref,
@@ -73,30 +75,63 @@ class DeployLines(Source):
                     rollback=found.rollback,
                 )
 
+    def mark(self, marking: Marking, deadline: Deadline) -> str:
+        """Append a line to the file, which is made when it is not there; several writers do not mix theirs."""
+        deadline.remaining()
+        plain = self.format in {"auto", "tsv"} and not self.pattern
+        if not self.path or not plain or any(char in self.path for char in "*?["):
+            raise SourceError(
+                GapKind.REJECTED,
+                f"{self.name} is no file that lines of TIME, TAB, VERSION, TAB, TEXT can be added to",
+                "mark into a deploylog with a path of one file and format tsv",
+            )
+        path = Path(self.path)
+        try:
+            with path.open("a+b") as file:
+                size = file.seek(0, 2)
+                file.seek(max(0, size - 1))
+                broken = size and file.read(1) != b"\n"  # somebody's last line was cut off
+                file.write((b"\n" if broken else b"") + written(marking).encode())
+        except OSError as error:
+            raise SourceError(
+                GapKind.UNAUTHORIZED if isinstance(error, PermissionError) else GapKind.UNAVAILABLE,
+                f"cannot write {path}: {error.strerror}",
+                "check its folder, owner and mode",
+            ) from error
+        return f"line in {path}"
+
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
-        """Yield a Change for every deploy in the window and the time before it."""
+        """Yield a Change for every deploy in the window and the time before it, an Event for a note."""
         whole = window.whole
         for found in self._marks(whole.start, deadline):
             if isinstance(found, Gap):
                 yield found
             elif whole.start <= found.at < whole.end:
-                raw = found.raw.encode()
-                yield Change(
-                    kind="deploy",
-                    at=found.at,
-                    ref=found.ref,
-                    summary=("failed: " if found.state == "failed" else "") + (found.note or f"deploy {found.ref}"),
-                    role=self.role,
-                    hosts=found.hosts,
-                    time_kind=self._kind(found),
-                    origin=Origin(
-                        source=self.name,
-                        query=self._query(),
-                        fetched_at=datetime.now(UTC),
-                        bytes=len(raw),
-                        digest=f"sha256:{hashlib.sha256(raw).hexdigest()}",
-                    ),
-                )
+                yield self._item(found)
+
+    def _item(self, found: Mark) -> Item:
+        raw = found.raw.encode()
+        origin = Origin(
+            source=self.name,
+            query=self._query(),
+            fetched_at=datetime.now(UTC),
+            bytes=len(raw),
+            digest=f"sha256:{hashlib.sha256(raw).hexdigest()}",
+        )
+        if found.state in _REMARKS:
+            return Event(
+                at=found.at, host="", service="", state=found.state, kind="marker", output=found.note, origin=origin
+            )
+        return Change(
+            kind="deploy",
+            at=found.at,
+            ref=found.ref,
+            summary=("failed: " if found.state == "failed" else "") + (found.note or f"deploy {found.ref}"),
+            role=self.role,
+            hosts=found.hosts,
+            time_kind=self._kind(found),
+            origin=origin,
+        )
 
     def _kind(self, mark: Mark) -> TimeKind:
         """Return which instant a mark is: what its line says, else what its state tells, else the option."""

@@ -20,7 +20,8 @@ from opsbrief.graphite.plan import Ask, Takers, Want, globs, plan, wants
 from opsbrief.graphite.render import Render, Sheet, bounds, digest, shaped
 from opsbrief.graphite.tally import Tally
 from opsbrief.graphite.target import host_of, tags_of
-from opsbrief.model.evidence import Change, Gap, Item, Origin, Series
+from opsbrief.model.evidence import Change, Event, Gap, Item, Origin, Series
+from opsbrief.model.marking import TAG, Marking
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Deploy, Span, TimeKind, Window
 from opsbrief.source import Web
@@ -38,7 +39,7 @@ _JSON = frozenset({"metrictank", "victoriametrics"})  # the dialects that do not
 class Graphite(Web):
     """A Graphite server, or one that speaks its language: carbonapi, Metrictank, VictoriaMetrics."""
 
-    gives: ClassVar[frozenset[str]] = frozenset({"metrics", "changes", "deploys"})
+    gives: ClassVar[frozenset[str]] = frozenset({"metrics", "changes", "events", "deploys"})
 
     targets: tuple[str, ...] = field(default=(), metadata={"help": "more targets, beside the metrics of the service"})
     max_series: int = field(default=2000, metadata={"help": "most series to fetch for each span of time"})
@@ -92,6 +93,15 @@ class Graphite(Web):
                         succeeded=marker.succeeded,
                         rollback=marker.rollback,
                     )
+
+    def mark(self, marking: Marking, deadline: Deadline) -> str:
+        """Write an event, and return how it can be seen; never asked again by itself, for it might be written twice."""
+        body = events.written(marking, self._tags())
+        with self.client(deadline) as http:
+            answer = http.post("/events/", json_body=body, repeatable=False, allow=(400, 404, 405))
+        if answer.status >= 300:
+            raise self._missing()
+        return f"event with the tags {' '.join(body['tags'])} in {self._shown()}"
 
     def find(self, query: str, deadline: Deadline) -> tuple[str, ...]:
         """Return the names on the last level of ``query`` (globs allowed), sorted; a branch ends with a dot."""
@@ -191,24 +201,17 @@ class Graphite(Web):
 
     # Events
 
-    def _changes(self, http: "Client", window: Window) -> Iterator[Change | Gap]:
+    def _changes(self, http: "Client", window: Window) -> Iterator[Change | Event | Gap]:
         span, pattern = window.whole, self._pattern()
         try:
             found, answer = self._markers(http, span.start, span.end)
+            remarks = self._markers(http, span.start, span.end, (TAG,))
         except SourceError as error:
             if error.kind in {GapKind.UNREACHABLE, GapKind.UNAUTHORIZED, GapKind.TIMEOUT}:
                 raise
             yield Gap(source=self.name, what="deploy events", kind=error.kind, detail=error.message, hint=error.hint)
             return
-        ends = " ".join(map("=".join, _ends(span.start, span.end)))
-        origin = Origin(
-            source=self.name,
-            query=f"GET /events/get_data {ends} tags={' '.join(self._tags())}",
-            url=f"{self._shown()}/events/get_data",
-            fetched_at=datetime.now(UTC),
-            bytes=len(answer.body),
-            digest=digest(answer.body),
-        )
+        origin = self._said(span, self._tags(), answer)
         for marker in found:
             if span.start <= marker.at < span.end:
                 yield Change(
@@ -219,21 +222,45 @@ class Graphite(Web):
                     role="application",
                     origin=origin,
                 )
+        origin = self._said(span, (TAG,), remarks[1])
+        for marker in remarks[0]:
+            kind = events.remark(marker, self.scope.service)
+            if kind and span.start <= marker.at < span.end:
+                yield Event(
+                    at=marker.at, host="", service="", state=kind, kind="marker", output=marker.what, origin=origin
+                )
 
-    def _markers(self, http: "Client", since: datetime, until: datetime) -> tuple[tuple[events.Marker, ...], "Answer"]:
+    def _said(self, span: Span, tags: Sequence[str], answer: "Answer") -> Origin:
+        ends = " ".join(map("=".join, _ends(span.start, span.end)))
+        return Origin(
+            source=self.name,
+            query=f"GET /events/get_data {ends} tags={' '.join(tags)}",
+            url=f"{self._shown()}/events/get_data",
+            fetched_at=datetime.now(UTC),
+            bytes=len(answer.body),
+            digest=digest(answer.body),
+        )
+
+    def _markers(
+        self, http: "Client", since: datetime, until: datetime, tags: Sequence[str] = ()
+    ) -> tuple[tuple[events.Marker, ...], "Answer"]:
         """Return the events with all the tags. Integer times only: anything else depends on the server's zone."""
-        missing = SourceError(
+        if self.dialect not in {"auto", "graphite"}:
+            raise self._missing()
+        wanted = tags or self._tags()
+        answer = http.get("/events/get_data", [*_ends(since, until), ("tags", " ".join(wanted))], allow=(400, 404))
+        if answer.status != 200:
+            raise self._missing()
+        found = shaped(lambda: tuple(events.markers(answer.json())))
+        # graphite-web forgets about a tag that no event ever had, and so gives the deploys of other services.
+        return tuple(marker for marker in found if {*wanted} <= {*marker.tags}), answer
+
+    def _missing(self) -> SourceError:
+        return SourceError(
             GapKind.REJECTED,
             f"{self._shown()} has no /events",
             "only graphite-web keeps events, carbonapi and VictoriaMetrics do not; use another deploy log",
         )
-        if self.dialect not in {"auto", "graphite"}:
-            raise missing
-        asked = [*_ends(since, until), ("tags", " ".join(self._tags()))]
-        answer = http.get("/events/get_data", asked, allow=(400, 404))
-        if answer.status != 200:
-            raise missing
-        return shaped(lambda: tuple(events.markers(answer.json()))), answer
 
     def _tags(self) -> tuple[str, ...]:
         return self.deploy_tags or ("deploy",)
