@@ -9,11 +9,13 @@ this module imports matplotlib, half a second: do it when a PNG is wanted.
 import atexit
 import io
 import logging
+import math
 import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
@@ -134,8 +136,7 @@ def _pieces(chart: Chart) -> Iterator[Artist]:
     if chart.limit is not None:
         row = chart.row(chart.limit)
         yield _line("limit", ((box.left, row), (box.right, row)), *STROKES["limit"])
-    for mark in chart.marks:
-        yield _mark(chart, mark)
+    yield from _marks(chart)
     for key in chart.keys:
         yield _key(key)
     for text in chart.texts:
@@ -187,13 +188,26 @@ def _trace(chart: Chart, trace: Trace) -> Artist:
     )
 
 
-def _mark(chart: Chart, mark: Mark) -> Artist:
-    box, x = chart.plot, chart.plot.left + mark.x
-    if mark.kind in ("restart", "alarm"):
-        foot, tip = (box.floor, -WEDGE[1]) if mark.kind == "restart" else (box.top, WEDGE[1])
-        return _area(_wedge(x, foot, tip), mark.kind)
-    colour = mark.kind if mark.kind in LIGHT else "change"
-    return _line(colour, ((x, box.top - mark.rise), (x, box.floor)), *STROKES[mark.kind])
+def _marks(chart: Chart) -> Iterator[Artist]:
+    for kind, marks in groupby(chart.marks, key=lambda mark: mark.kind):
+        if kind in ("restart", "alarm"):
+            yield from (_wedged(chart, mark) for mark in marks)
+        else:
+            yield _marked(chart, kind, marks)
+
+
+def _wedged(chart: Chart, mark: Mark) -> Artist:
+    foot, tip = (chart.plot.floor, -WEDGE[1]) if mark.kind == "restart" else (chart.plot.top, WEDGE[1])
+    return _area(_wedge(chart.plot.left + mark.x, foot, tip), mark.kind)
+
+
+def _marked(chart: Chart, kind: str, marks: Iterable[Mark]) -> Artist:
+    """Return the lines of many marks as one line with gaps: an artist for each would cost more than all the rest."""
+    box, points = chart.plot, []
+    for mark in marks:
+        x = box.left + mark.x
+        points += [(x, box.top - mark.rise), (x, box.floor), (math.nan, math.nan)]
+    return _line(kind if kind in LIGHT else "change", tuple(points[:-1]), *STROKES[kind])
 
 
 def _wedge(x: float, foot: float, tip: float) -> Points:
