@@ -182,23 +182,26 @@ def _text(case: Case, series: Sequence[Series], shift: Finding, most: int) -> It
         low, high = phrase.number(float(np.nanmin(item.values))), float(np.nanmax(item.values))
         spark = chart.sparkline(item.values, SPARK)
         yield f"{name:<{room}}  {spark:<{SPARK}}  {low}–{phrase.number(high, text.line(shift.unit, 12))}"
-    if under := _under(case, told[0]):
-        rest = f", and {phrase.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
-        yield f"{' ' * (room + 2)}{under}{rest}"
+    rest = f", and {phrase.count(len(series) - most, 'more series', 'more series')}" if len(series) > most else ""
+    for row in _under(case, told[0]):
+        yield f"{' ' * (room + 2)}{row}{rest}"
+        rest = ""
 
 
-def _under(case: Case, item: Series) -> str:
-    """Return what stands under a sparkline: the start of the window and, where there is room, the fix."""
+def _under(case: Case, item: Series) -> list[str]:
+    """Return what stands under a sparkline: the start of the window and the fix, in one row where there is room."""
     window, spots = case.window, min(SPARK, item.values.size)
     if window.whole.start >= window.start:
-        return ""
+        return []
     at_deploy = f"{case.clock.time(window.start, seconds=False)} {case.anchor}"
     found = [(window.start, case.when if case.anchor == case.when else at_deploy)]
     if window.fix:
         found.append((window.fix.at, f"{case.clock.time(window.fix.at, seconds=False)} fix"))
-    row = ""
+    rows: list[str] = []
     for instant, label in found:
         at = int((instant.timestamp() - item.start) / max(1, item.end - item.start) * spots)
-        if len(row) + bool(row) <= at < spots:
-            row = f"{row:<{at}}↑ {label}"
-    return row
+        if rows and len(rows[-1]) < at < spots:
+            rows[-1] = f"{rows[-1]:<{at}}↑ {label}"
+        elif 0 <= at < spots:
+            rows.append(f"{'':<{at}}↑ {label}")
+    return rows

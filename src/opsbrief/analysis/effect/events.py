@@ -10,6 +10,7 @@ from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.window import Window
 
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
+_STILL = 0.3  # part of the rate that is certainly left when they are said to go on
 _WORDS = {Verdict.FIXED: Verdict.GONE, Verdict.BETTER: Verdict.LESS}
 
 
@@ -20,7 +21,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
         if kind := _kind(event):
             groups.setdefault((kind, event.service), []).append(event)
     for (kind, service), events in sorted(groups.items()):
-        if any(phases.phase(event.at, evidence.window) == "during" for event in events):
+        if any(evidence.window.start <= event.at < phases.fix(evidence.window).at for event in events):
             yield _finding(kind, service, events, evidence.window)
 
 
@@ -31,23 +32,19 @@ def _kind(event: Event) -> str:
 
 
 def _finding(kind: str, service: str, events: list[Event], window: Window) -> Finding:
-    split = {name: [e for e in events if phases.phase(e.at, window) == name] for name in phases.NAMES}
+    edges = phases.edges(window)
+    split = {name: [e for e in events if phases.phase(e.at, edges) == name] for name in phases.NAMES}
     length = (phases.fix(window).at - window.start).total_seconds()
     late = phases.delay(sorted((e.at - window.start).total_seconds() for e in split["during"]), length)
-    hours = {
-        "before": window.before.total_seconds() / 3600,
-        "during": length / 3600,
-        "after": phases.lasted(window).total_seconds() / 3600,
-    }
+    hours = {name: (high - low).total_seconds() / 3600 for name, (low, high) in edges.items()}
     found = {name: _rate(len(split[name]), hours[name]) for name in phases.NAMES}
-    answer = (
-        left(found["before"] or Estimate(0, 0, 0, 0), found["during"], found["after"])
-        if found["during"] and found["after"]
-        else None
-    )
+    before, during, after = (found[name] for name in phases.NAMES)
+    answer = left(before or Estimate(0.0, 0.0, 0.0, 0), during, after) if during and after else None
     verdict = phases.verdict(answer, phases.lasted(window).total_seconds() >= late)
-    if answer is None:
-        verdict = Verdict.TOO_EARLY if not split["after"] else Verdict.UNCHANGED
+    if answer is None:  # too few to be told from none, however long the fix has been in
+        verdict = Verdict.UNCHANGED if split["after"] else Verdict.TOO_EARLY
+    elif verdict is Verdict.TOO_EARLY and answer.low > _STILL:
+        verdict = Verdict.UNCHANGED
     verdict = _WORDS.get(verdict, verdict)
     counts = [len(split[name]) for name in phases.NAMES]
     needed = max(

@@ -62,11 +62,7 @@ def read(evidence: Evidence) -> dict[str, Stretch]:
     found = {name: Stretch() for name in phases.NAMES}
     covered: dict[tuple[str, str], float] = {}
     window = evidence.window
-    edges = {
-        "before": (window.prior.start, window.start),
-        "during": (window.start, phases.fix(window).at),
-        "after": (phases.fix(window).at, window.end),
-    }
+    edges = phases.edges(window)
     for sample in evidence.items(LogSample):
         if sample.span in dict(window.shifts):
             continue
@@ -77,7 +73,7 @@ def read(evidence: Evidence) -> dict[str, Stretch]:
                 _take(found[name], sample)
         weights = sample.weights()
         for key, record in zip(mask([each.body for each in sample.records]), sample.records, strict=True):
-            if name := phases.phase(record.timestamp, window):
+            if name := phases.phase(record.timestamp, edges):
                 found[name].lines.append((key, record, weights[record.severity_text]))
     for name, stretch in found.items():
         stretch.minutes = max((minutes for (mine, _), minutes in covered.items() if mine == name), default=0.0)

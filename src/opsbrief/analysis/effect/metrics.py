@@ -125,7 +125,10 @@ def _finding(told: Told, evidence: Evidence) -> Finding:
     single = [_ask(told, cut, [place]) for place in range(len(cut.raw))] if len(cut.raw) > 1 else []
     late = _late_start(told, evidence.window)
     facts = _facts(told, cut, answer, single, late, evidence.window)
-    verdict = _verdict(answer, single, facts, phases.lasted(evidence.window) >= late)
+    lasted = phases.lasted(evidence.window)
+    verdict = _verdict(answer, single, facts, lasted >= late)
+    if answer.kind != "silence" and not facts["points_after"] and lasted.total_seconds() > effect.LEAST * cut.step:
+        verdict = Verdict.CANNOT_TELL  # there should be data by now
     return say.worded(told, members, verdict, facts)
 
 
@@ -306,7 +309,7 @@ def _facts(
             parts = [cut.part(name, raw, place) for place, raw in enumerate(cut.raw)]
             falls = [effect.resets(part, _sign(told), _fall(cut)) for part in parts]
             facts[f"resets_{name}"] = sum(map(len, falls))
-    if answer.kind == "slope":
+    if answer.kind == "slope" and answer.left and answer.left.word == "fixed":
         facts["held"] = _held(cut, facts, _sign(told))
     if single:
         lagging = [n for n, one in enumerate(single) if one.left and one.left.low > _SINGLE]

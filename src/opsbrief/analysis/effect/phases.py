@@ -1,6 +1,6 @@
 """Before, during and after: where one instant falls, and when a change shows itself at the earliest."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -17,6 +17,7 @@ VERDICTS = {
     "worse": Verdict.WORSE,
     "too early": Verdict.TOO_EARLY,
 }
+_GRACE = timedelta(minutes=2)  # hosts are restarted one after the other
 _GAIN = 6.0  # log likelihood that a late beginning must gain over one at the start
 
 
@@ -26,13 +27,20 @@ def fix(window: Window) -> Anchor:
     return window.fix
 
 
-def phase(at: datetime, window: Window) -> str:
-    """Return the phase of an instant, "" outside the window."""
-    if window.start <= at < fix(window).at:
-        return "during"
-    if fix(window).at <= at < window.end:
-        return "after"
-    return "before" if window.prior.start <= at < window.start else ""
+def edges(window: Window) -> dict[str, tuple[datetime, datetime]]:
+    """Return start and end of each phase; the first minutes of the fix, while it goes out, are in none."""
+    begun = fix(window).at
+    grace = min(_GRACE, (window.end - begun) / 5)
+    return {
+        "before": (window.prior.start, window.start),
+        "during": (window.start, begun),
+        "after": (begun + grace, window.end),
+    }
+
+
+def phase(at: datetime, parts: Mapping[str, tuple[datetime, datetime]]) -> str:
+    """Return the phase of an instant, "" when it is in none."""
+    return next((name for name, (low, high) in parts.items() if low <= at < high), "")
 
 
 def lasted(window: Window) -> timedelta:

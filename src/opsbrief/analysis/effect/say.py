@@ -106,8 +106,8 @@ def _word(verdict: Verdict, facts: Facts) -> str:
         return "better"
     if verdict is Verdict.BETTER and part is not None and low is not None and high is not None:
         if low <= 0:
-            return f"better, at least {phrase.number(100 * (1 - high))}% gone"
-        return f"better, about {phrase.number(round(100 * (1 - part)))}% gone"
+            return f"better, at least {int(100 * (1 - high))}% gone"
+        return f"better, about {round(100 * (1 - part))}% gone"
     return str(verdict)
 
 
