@@ -269,6 +269,13 @@ def test_an_error_that_took_an_hour_to_come_is_not_gone_after_ten_minutes() -> N
     assert logged(late, 70).verdict is Verdict.GONE
 
 
+def test_what_came_late_is_not_worse_because_it_goes_on() -> None:
+    records = mended.lines(every(0.2, 60, DURING + 60), ERROR)
+    found = logged(records, 60)
+    assert found.verdict is Verdict.UNCHANGED
+    assert found.before == pytest.approx(5, rel=0.1)
+
+
 def test_a_delay_is_seen_behind_a_few_early_ones() -> None:
     steady = np.sort(np.random.default_rng(11).uniform(0, 9000, 400))
     assert phases.delay(list(steady), 9000) < 300

@@ -1,6 +1,7 @@
 """Restarts and alarms: did they stop with the fix."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from opsbrief import phrase
 from opsbrief.analysis.effect import phases
@@ -38,6 +39,9 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
     late = phases.delay(sorted((e.at - window.start).total_seconds() for e in split["during"]), length)
     hours = {name: (high - low).total_seconds() / 3600 for name, (low, high) in edges.items()}
     found = {name: _rate(len(split[name]), hours[name]) for name in phases.NAMES}
+    if late:  # the rate is that of the time in which they came
+        since = window.start + timedelta(seconds=late)
+        found["during"] = _rate(sum(e.at >= since for e in split["during"]), (length - late) / 3600)
     before, during, after = (found[name] for name in phases.NAMES)
     answer = left(before or Estimate(0.0, 0.0, 0.0, 0), during, after) if during and after else None
     verdict = phases.verdict(answer, phases.lasted(window).total_seconds() >= late)

@@ -2,7 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -37,6 +38,10 @@ class Stretch:
         """Return how many true lines one line of a level stands for here."""
         return self.weights.get(level, self.even)
 
+    def part(self, share: float) -> "Stretch":
+        """Return a part of the stretch, without its lines."""
+        return replace(self, minutes=self.minutes * share, lines=[])
+
 
 @dataclass(slots=True)
 class Count:
@@ -45,6 +50,11 @@ class Count:
     seen: int = 0
     true: float = 0.0
     records: list[LogRecord] = field(default_factory=list)
+
+    def since(self, at: datetime) -> "Count":
+        """Return the lines from an instant on."""
+        records = [record for record in self.records if record.timestamp >= at]
+        return Count(len(records), self.true * len(records) / max(1, self.seen), records)
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
@@ -131,6 +141,9 @@ def _finding(told: Told, count: dict[str, Count], stretches: dict[str, Stretch],
     level = str(first.facts.get("level") or "")
     bursts = _bursts(times, late, length)
     found = {name: _estimate(count[name], stretches[name], level, bursts) for name in phases.NAMES}
+    if late:  # the rate is that of the time in which it was written
+        since, part = window.start + timedelta(seconds=late), 1 - late / length
+        found["during"] = _estimate(count["during"].since(since), stretches["during"].part(part), level, bursts)
     before = found["before"] or _given(first.facts.get("rate_before"))
     during, after = found["during"], found["after"]
     answer = left(before, during, after) if before and during and after else None
