@@ -35,7 +35,8 @@ services:
       - {name: p95, target: stats.timers.shop.upper_95, worse: up, unit: ms, impact: true}
       - {name: http 5xx, target: stats.shop.http_5xx, worse: up, unit: /min, impact: true}
       - {name: requests, target: stats.shop.requests, unit: /min}
-      - {name: everything else of the hosts, target: "collectd.{host}.*.*", rank: true}
+      - {name: the rest of the hosts, target: "collectd.{host}.*.*", rank: true}      # the wide net
+      - {name: the rest below, target: "collectd.{host}.*.*.*", rank: true}
       - {name: other hosts, target: "collectd.batch*.tcpconns-8080-local.*", rank: true}
     infrastructure: {freeze: fri-sun}
 

@@ -13,8 +13,8 @@ from opsbrief.maths.weekly import less, usual
 #: No slow wave seen so far is as strong as this; above it a smooth course says nothing, because a
 #: sawtooth, which neither one step nor one bend follows, is smooth by that measure as well.
 WAVE = 6.0
-#: A change that is seen only after last week was taken away must be at least this clear: last week
-#: brings its own noise along.
+#: A level change after last week was taken away must be at least this clear: last week brings its own
+#: noise along, and some of that lasts as long as an incident.
 CLEAR = 2.0
 
 _NO_YARDSTICK = 6.0
@@ -101,15 +101,11 @@ def _tested(values: Array, rest: Array | None, level: float, split: int, skip: i
     """Return the contrast of ``rest`` (of ``values`` when None), weakened where something usual explains it."""
     data = values if rest is None else rest
     found = contrast(_but(data, split, skip), split, None if rest is None else level)
-    if found.kind == "level" and found.changed and found.strength < WAVE and smooth(data):
+    # Where last week's same hours were taken away, a slow wave went with them.
+    if rest is None and found.kind == "level" and found.changed and found.strength < WAVE and smooth(data):
         found = replace(found, strength=0.99)
-    if (
-        rest is not None
-        and found.changed
-        and found.strength < CLEAR
-        and not contrast(_but(values, split, skip), split).changed
-    ):
-        found = replace(found, strength=0.99)  # seen only after a noisy week was taken away
+    if rest is not None and found.kind == "level" and 1 <= found.strength < CLEAR:
+        found = replace(found, strength=0.99)  # what last week's own noise can show
     return found
 
 
