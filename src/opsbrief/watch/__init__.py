@@ -55,6 +55,8 @@ class Watch:
         self._view = View(headline="", tone="unknown")
         self._notes: deque[Note] = deque(maxlen=NOTES)
         self._told: dict[tuple[str, Verdict], None] = {}
+        self._said: dict[str, Verdict] = {}  # the last word on each metric that was told
+        self._doubt: dict[str, Verdict] = {}  # the word of the last tick
         self._states: dict[str, State] = {}
         self._number = 0
 
@@ -82,13 +84,13 @@ class Watch:
         self._number += 1
         fresh = self._ask(now, listen)
         evidence = self._evidence(now)
-        before, defect = self._view, ""
+        defect = ""
         try:
             self._view = self._judge(self._with_fix(evidence))
         except Exception:  # noqa: BLE001 - a defect in judging must not end a watch of hours; the next tick tries again
             defect = text.line(traceback.format_exc(limit=-1), 300)
-        turned = self._number > 1 and self._view.voice != before.voice
-        fresh += [*self._found(now), *self._turned(before, now), *self._answers(now)]
+        turned = list(self._turned(now))
+        fresh += [*self._found(now), *turned, *self._answers(now)]
         self._notes.extend(fresh[:BURST])
         waits = "no fix yet" if self._fix is None else defect or self._view.waits or self._lost()
         return Tick(
@@ -109,7 +111,7 @@ class Watch:
             marks=tuple(self._marks()),
             fix=self._mark(self._fix) if self._fix else None,
             settling=self._rule.step(now, self._view.rows, fixed=self._view.fixed, waits=waits),
-            turned=turned,
+            turned=bool(turned),
             took=monotonic() - begun,
             defect=defect,
         )
@@ -203,14 +205,16 @@ class Watch:
         while len(self._told) > TOLD:
             del self._told[next(iter(self._told))]
 
-    def _turned(self, before: View, now: datetime) -> Iterator[Note]:
-        """Yield the metrics of which something else is said than in the tick before."""
-        known = {row.name: row for row in before.rows}
-        for row in self._view.rows if self._number > 1 else ():
-            old = known.get(row.name)
-            if old and (old.verdict, old.effect) != (row.verdict, row.effect):
-                word, was = row.effect or row.verdict, old.effect or old.verdict
-                yield Note(at=now, kind="verdict", text=f"{row.name}: {word}, was {was}", tone=row.tone)
+    def _turned(self, now: datetime) -> Iterator[Note]:
+        """Yield the metrics of which two ticks say something else than was told: one alone rings no bell."""
+        for row in self._view.rows:
+            word, said = row.effect or row.verdict, self._said.get(row.name)
+            if said is None:
+                self._said[row.name] = word
+            elif word != said and self._doubt.get(row.name) == word:
+                self._said[row.name] = word
+                yield Note(at=now, kind="verdict", text=f"{row.name}: {word}, was {said}", tone=row.tone)
+        self._doubt = {row.name: row.effect or row.verdict for row in self._view.rows}
 
     def _answers(self, now: datetime) -> Iterator[Note]:
         """Yield the sources that stopped answering, and those that are back."""

@@ -46,11 +46,6 @@ class View:
     fixed: bool = False  # everything that had changed for the worse is called fixed
     waits: str = ""  # why it is not
 
-    @property
-    def voice(self) -> tuple[tuple[str, Verdict, Verdict | None], ...]:
-        """What the verdicts are; when this turns, somebody wants to know."""
-        return tuple(sorted((row.name, row.verdict, row.effect) for row in self.rows))
-
 
 def look(evidence: Evidence) -> View:
     """Judge the evidence as it stands; where ``evidence.first`` is there, what became of what it told."""
@@ -112,7 +107,7 @@ def _row(case: Case, found: Finding, since: Finding | None) -> Row:
         host=shown.host if shown else "",
         start=shown.start if shown else 0,
         step=shown.step if shown else 1,
-        values=values,
+        values=values.copy(),  # the ring goes on changing
         newest=max(filter(None, map(_newest, series)), default=None),
     )
 
