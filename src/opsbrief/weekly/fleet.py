@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,11 +10,12 @@ from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from opsbrief.errors import OpsbriefError
+from opsbrief.errors import ConfigError, OpsbriefError, Problem
 from opsbrief.model.digest import Report
 from opsbrief.text import line
 from opsbrief.weekly.job import Job, work
 
+_ADDRESS = re.compile(r"(?:(?:tcp|tls|ucx|wss?)://)?[A-Za-z0-9_.:\[\]-]{1,255}:[0-9]{1,5}")
 _CONNECT = 15.0  # seconds to reach a Dask scheduler
 
 
@@ -36,8 +38,12 @@ def local(workers: int) -> Iterator[Executor]:
 def dask(address: str) -> Iterator[Executor]:
     """Yield the executor of the Dask cluster whose scheduler is at ``address`` ("tcp://host:8786").
 
-    Raises OpsbriefError when Dask is not installed or the scheduler cannot be reached.
+    Raises ConfigError for what is no address, OpsbriefError when Dask is not installed or the scheduler
+    cannot be reached.
     """
+    if not _ADDRESS.fullmatch(address):
+        hint = "give the address that 'dask scheduler' prints, for example tcp://host:8786"
+        raise ConfigError(Problem("--scheduler", "", f"{line(address, 100)!r} is no address of a scheduler", hint))
     try:
         from distributed import Client  # noqa: PLC0415 - an extra, and a second of import
     except ImportError:
@@ -47,7 +53,7 @@ def dask(address: str) -> Iterator[Executor]:
     except (OSError, ValueError) as error:
         raise OpsbriefError(
             f"the Dask scheduler at {line(address, 100)} cannot be reached: {line(str(error), 200)}",
-            "give the address that 'dask scheduler' prints, for example tcp://host:8786",
+            "is it running, and can this machine reach it?",
         ) from error
     try:
         yield client.get_executor(pure=False)  # type: ignore[no-untyped-call] # same
