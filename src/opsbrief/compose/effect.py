@@ -39,6 +39,7 @@ _TONES: dict[Verdict, Tone] = {
     **dict.fromkeys((Verdict.BETTER, Verdict.LESS, Verdict.TOO_EARLY, Verdict.CANNOT_TELL), "unknown"),
 }
 _NEAR = timedelta(minutes=10)  # a tag or deploy so near to the fix is the fix
+_VAGUE = 2.0  # width of an interval of what is left that tells nothing
 _NEWS = (Verdict.NEW, Verdict.EXPLODED)
 _ERRORS = ("ERROR", "FATAL", "CRITICAL", "SEVERE")
 
@@ -274,11 +275,13 @@ def _verdicts(case: Case) -> Iterator[Line]:
 
 
 def _tally(findings: Sequence[Finding], thing: str) -> str:
-    """Return "2 of 3 patterns gone, 1 too early"."""
+    """Return "2 of 3 patterns gone, 1 too early", "1 pattern gone"."""
     counts: dict[Verdict, int] = {}
     for finding in findings:
         counts[finding.verdict] = counts.get(finding.verdict, 0) + 1
     (first, many), *rest = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    if len(findings) == 1:
+        return f"1 {thing} {first}"
     return ", ".join([f"{many} of {phrase.count(len(findings), thing)} {first}", *(f"{n} {word}" for word, n in rest)])
 
 
@@ -358,7 +361,8 @@ def _table(case: Case) -> Table:
 def _row(finding: Finding) -> tuple[Cell, ...]:
     levels = [real(finding, f"level_{name}") for name in ("before", "during", "after")]
     low, high = real(finding, "left_low"), real(finding, "left_high")
-    share = f"{_percent(low)} to {_percent(high)}%" if low is not None and high is not None and high < 1e3 else ""
+    known = low is not None and high is not None and high - low <= _VAGUE
+    share = f"{_percent(low)} to {_percent(high)}%" if low is not None and high is not None and known else "not known"
     return (
         Cell(text=text.line(finding.subject, 120), refs=refs(finding)),
         Cell(text=str(finding.verdict), tone=_TONES.get(finding.verdict, "plain")),

@@ -138,8 +138,8 @@ def _rests(verdict: Verdict, facts: Facts, first: Finding) -> Iterator[str]:
     """Yield what is still needed, and what limits or supports the sentence."""
     if facts["held"] is not None and verdict is Verdict.BETTER:
         yield f"no longer moving, but still at {phrase.number(_real(facts['held']), first.unit)}: not let go yet"
-    if facts.get("behind"):
-        yield f"not on {facts['behind']}"
+    if facts.get("behind") and facts.get("hosts_fixed"):
+        yield f"not on {phrase.listed(str(facts['behind']).split(', '), 5)}"
     needed = _real(facts["needed_seconds"])
     if verdict in (Verdict.TOO_EARLY, Verdict.BETTER) and needed:
         yield still(needed, _told(facts, first))
