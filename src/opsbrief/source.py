@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.model.evidence import Gap, Item, Role
+from opsbrief.model.evidence import Event, Gap, Item, Role
 from opsbrief.model.marking import Marking
 from opsbrief.model.scope import Scope
-from opsbrief.model.window import Deploy, Window
+from opsbrief.model.window import Deploy, Span, Window
 from opsbrief.secret import Secret
 from opsbrief.transport.deadline import Deadline
 
@@ -57,6 +57,17 @@ class DeployLog(Protocol):
 
     def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
         """Yield the deploys in [since, until], in any order; raise SourceError when it cannot be asked."""
+
+
+@runtime_checkable
+class AlarmLog(Protocol):
+    """A source that knows alarms (``--since alert``)."""
+
+    def alarms(self, span: Span, zone: str, deadline: Deadline) -> Iterator[Event | Gap]:
+        """Yield the events of [span.start, span.end), in any order; raise SourceError when it cannot be asked.
+
+        ``zone`` is that of stamps without an offset, where the source is not told another.
+        """
 
 
 @runtime_checkable

@@ -1,0 +1,46 @@
+"""Which of the hosts and services that a monitoring system knows are meant."""
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+
+@dataclass(slots=True)
+class Whose:
+    """The hosts of a service, more hosts by pattern, and patterns of the checks; remembers what else it was shown."""
+
+    hosts: tuple[str, ...]  # of the service; none: every host
+    more: tuple[str, ...] = ()  # patterns with * and ?
+    services: tuple[str, ...] = ()  # patterns with * and ?; none: every check
+    known: bool = False  # whether one of the hosts was seen at all
+    others: dict[str, None] = field(default_factory=dict)
+    _cache: dict[str, str] = field(default_factory=dict)
+
+    def host(self, name: str) -> str:
+        """Return the host as the service calls it; empty when it is none of those meant."""
+        if (found := self._cache.get(name)) is None:
+            found = self._cache[name] = self._find(name)
+        if found:
+            self.known = True
+        elif len(self.others) < 1000:
+            self.others[name] = None
+        return found
+
+    def _find(self, name: str) -> str:
+        if not self.hosts and not self.more:
+            return name
+        own = called(name, self.hosts)
+        return own or (name if any(fnmatchcase(name.lower(), one.lower()) for one in self.more) else "")
+
+    def wants(self, service: str) -> bool:
+        """Return whether a check is meant; that of a host itself (no service) always is."""
+        return not service or not self.services or any(fnmatchcase(service, one) for one in self.services)
+
+
+def called(name: str, hosts: tuple[str, ...]) -> str:
+    """Return the one of ``hosts`` that ``name`` means: app1 and app1.shop.example are the same host; else empty."""
+    name = name.lower()
+    for host in hosts:
+        own = host.lower()
+        if name == own or name.startswith(f"{own}.") or own.startswith(f"{name}."):
+            return host
+    return ""

@@ -1,0 +1,115 @@
+"""Against a real Monit that restarts an application that really hangs."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.system import monit as monit_server
+from tests.system.conftest import absent
+
+from opsbrief.codec import encode
+from opsbrief.collect import collect
+from opsbrief.errors import GapKind
+from opsbrief.model.evidence import Event, Evidence
+from opsbrief.model.scope import Scope
+from opsbrief.model.window import Anchor, Window
+from opsbrief.secret import Secret
+from opsbrief.source import Login
+from opsbrief.sources.monit import Monit
+
+pytestmark = pytest.mark.system
+SCOPE = Scope(service="shop", hosts=("app1",))
+FULL = Login(user=monit_server.ADMIN, password=Secret(monit_server.PASSWORD))
+READ_ONLY = Login(user=monit_server.VIEWER, password=Secret(monit_server.LOOK))
+
+
+@pytest.fixture(scope="module")
+def monit() -> Iterator[monit_server.Monit]:
+    """Return a Monit that has restarted a hanging application and seen a process killed and a check fail."""
+    try:
+        monit_server.install()
+    except monit_server.MissingError as missing:
+        absent("monit", missing)
+    with monit_server.running() as server:
+        server.hang()
+        server.await_log("connection succeeded")
+        server.overflow()
+        server.await_log("status succeeded")
+        os.kill(int((server.room / "app.pid").read_text()), signal.SIGKILL)
+        server.await_log("trying to restart", 3)
+        time.sleep(3)
+        yield server
+
+
+def ask(until: datetime | None = None, *, ago: timedelta = timedelta(minutes=5), **options: Any) -> Evidence:
+    end = until or datetime.now(UTC)
+    window = Window(start=end - ago, end=end, anchor=Anchor("time", end - ago), before=timedelta(0))
+    evidence, _ = collect([("monit", Monit(name="monit", scope=SCOPE, host="app1", **options))], window, SCOPE)
+    assert not evidence.outcomes[0].traceback, evidence.outcomes[0].traceback
+    return evidence
+
+
+def story(evidence: Evidence) -> list[tuple[str, str, str, str, str]]:
+    return [(one.service, one.kind, one.state, one.state_type, one.output[:40]) for one in evidence.items(Event)]
+
+
+def test_its_page_and_its_file_tell_the_same(monit: monit_server.Monit) -> None:
+    end = datetime.now(UTC)
+    page, file = ask(end, url=monit.url, auth=FULL), ask(end, log=str(monit.log))
+    assert story(page)
+    logged = [one for one in page.items(Event) if "viewlog" in one.origin.query]
+    assert [(one.at, one.service, one.state, one.output) for one in logged] == [
+        (one.at, one.service, one.state, one.output) for one in file.items(Event)
+    ]
+
+
+def test_the_hang_is_told_as_failure_restart_and_recovery(monit: monit_server.Monit) -> None:
+    told = [one for one in story(ask(log=str(monit.log))) if one[0] == "app"]
+    hang = next(at for at, one in enumerate(told) if one[2] == "WARNING")
+    warning, failure, restart, recovery = told[hang : hang + 4]
+    assert warning[1:4] == ("state", "WARNING", "soft")
+    assert failure[1:4] == ("state", "CRITICAL", "hard")
+    assert restart[1:3] == ("restart", "RESTART")
+    assert restart[4].startswith("restarted by Monit after: failed protoco")
+    assert recovery[1:4] == ("state", "OK", "hard")
+
+
+def test_the_failing_program_is_one_alarm_however_long(monit: monit_server.Monit) -> None:
+    told = [one[2] for one in story(ask(log=str(monit.log))) if one[0] == "connections"]
+    assert told == ["CRITICAL", "OK"]
+
+
+def test_each_restart_is_one_event(monit: monit_server.Monit) -> None:
+    restarts = [one for one in ask(url=monit.url, auth=FULL).items(Event) if one.kind == "restart"]
+    assert len(restarts) == monit.log.read_text().count("trying to restart") >= 3
+    assert {one.host for one in restarts} == {"app1"}
+
+
+def test_who_may_only_look_gets_the_present_and_a_gap_for_the_past(monit: monit_server.Monit) -> None:
+    evidence = ask(url=monit.url, auth=READ_ONLY)
+    (restart,) = [one for one in evidence.items(Event) if one.kind == "restart"]
+    assert "uptime" in restart.output
+    (gap,) = evidence.gaps
+    assert gap.kind is GapKind.UNAUTHORIZED
+    assert "full users" in gap.detail
+
+
+def test_a_log_that_begins_inside_the_window_is_a_gap(monit: monit_server.Monit) -> None:
+    (gap,) = ask(ago=timedelta(hours=5), log=str(monit.log)).gaps
+    assert gap.what.startswith("alarms before ")
+
+
+def test_a_wrong_password_is_said(monit: monit_server.Monit) -> None:
+    wrong = Login(user=monit_server.ADMIN, password=Secret("no"))
+    (gap,) = ask(url=monit.url, auth=wrong).gaps
+    assert gap.kind is GapKind.UNAUTHORIZED
+
+
+def test_the_password_in_the_status_goes_nowhere(monit: monit_server.Monit) -> None:
+    assert monit_server.PASSWORD in monit.status(), "the test would prove nothing"
+    evidence = ask(url=monit.url, auth=READ_ONLY)
+    assert monit_server.PASSWORD not in str(encode(evidence))
