@@ -8,6 +8,7 @@ import pytest
 from tests.system import elastic
 from tests.system import exim as exim_server
 from tests.system import graphite as graphite_servers
+from tests.system import prometheus as prometheus_server
 
 
 def absent(server: str, reason: object) -> None:
@@ -74,4 +75,15 @@ def exim() -> Iterator[exim_server.Exim]:
     except exim_server.MissingError as missing:
         absent("exim", missing)
     with exim_server.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Iterator[prometheus_server.Prometheus]:
+    """Return a running Prometheus with the history of its story."""
+    try:
+        prometheus_server.install()
+    except prometheus_server.MissingError as missing:
+        absent("prometheus", missing)
+    with prometheus_server.running(prometheus_server.story()) as server:
         yield server

@@ -266,7 +266,7 @@ def running() -> Iterator[Graphite]:
         listen = ["-w", "1", "--preload", "--no-control-socket", "-b", f"127.0.0.1:{ports['web']}"]
         web = ["-m", "gunicorn", *listen, "graphite.wsgi:application"]
         for label, command in (("web", web), ("carbon", [*carbon, "--nodaemon", "start"])):
-            end.enter_context(_program(label, [python, *map(str, command)], environment, room))
+            end.enter_context(serving(label, [python, *map(str, command)], environment, room))
         url = f"http://127.0.0.1:{ports['web']}{PREFIX}"
         await_answer(f"{url}/version/", room / "run" / "web.log")
         _await_port(ports["line"], room / "run" / "carbon.log")
@@ -314,7 +314,7 @@ def _configure(room: Path, site: Path, ports: Mapping[str, int]) -> dict[str, st
 
 
 @contextmanager
-def _program(label: str, command: Sequence[str], environment: Mapping[str, str], room: Path) -> Iterator[None]:
+def serving(label: str, command: Sequence[str], environment: Mapping[str, str], room: Path) -> Iterator[None]:
     """Run a server in a session of its own, its words in run/LABEL.log."""
     with (room / "run" / f"{label}.log").open("wb") as output:
         process = subprocess.Popen(
@@ -403,7 +403,7 @@ def running_victoria() -> Iterator[Victoria]:
             f"-graphiteListenAddr=127.0.0.1:{line}",
             "-memory.allowedBytes=64MB",
         ]
-        end.enter_context(_program("victoria", command, {"PATH": os.environ["PATH"]}, room))
+        end.enter_context(serving("victoria", command, {"PATH": os.environ["PATH"]}, room))
         await_answer(f"http://127.0.0.1:{web}/health", room / "run" / "victoria.log")
         yield Victoria(f"http://127.0.0.1:{web}", line)
 
