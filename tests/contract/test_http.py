@@ -12,7 +12,7 @@ from tests.contract.peer import FAULTS, Fault, Peer, answer, peer
 from opsbrief.collect import Job, Runner, Tray
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.transport.deadline import Deadline
-from opsbrief.transport.http import Answer, Auth, Client
+from opsbrief.transport.http import Answer, Auth, Client, Tls
 
 KINDS = {
     GapKind.TIMEOUT: ("hang", "drip_headers", "endless_continue", "drip_body"),
@@ -62,6 +62,29 @@ def test_a_refused_connection_says_what_to_check() -> None:
     gap = ask(url).gaps[0]
     assert gap.kind is GapKind.UNREACHABLE
     assert "refuses the connection" in gap.detail
+
+
+def test_a_proxy_that_refuses_is_not_taken_for_the_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    (gap,) = ask("http://graphite.example", proxy=f"http://127.0.0.1:{port}").gaps
+    assert "proxy" in gap.detail
+    assert gap.hint == "check the option proxy"
+
+
+def test_a_file_of_tls_that_is_not_there_is_named() -> None:
+    (gap,) = ask("https://127.0.0.1:1", tls=Tls(ca_file="/nowhere/ca.pem")).gaps
+    assert (gap.kind, gap.detail) == (GapKind.REJECTED, "there is no file /nowhere/ca.pem")
+    assert "tls.ca_file" in gap.hint
+
+
+def test_trust_in_anybody_is_a_warning_once_a_source() -> None:
+    deadline = Deadline(1)
+    for url in ("https://127.0.0.1:1", "https://127.0.0.1:1", "http://127.0.0.1:1"):
+        Client(url, deadline, tls=Tls(insecure=True))
+    assert [warning.partition(" (")[0] for warning in deadline.warnings] == [
+        "the certificate of https://127.0.0.1:1 is not checked"
+    ]
 
 
 def test_a_name_that_does_not_resolve_is_named() -> None:

@@ -57,6 +57,14 @@ def test_the_verdict_stands_in_the_first_lines() -> None:
     assert "infrastructure ruled out" in page.replace("\n", " ")
 
 
+def test_a_warning_of_a_source_stands_on_the_first_page() -> None:
+    whole = story.evidence()
+    first, *others = whole.outcomes
+    warned = replace(whole, outcomes=(replace(first, warnings=("the certificate is not checked",)), *others))
+    page = "\n".join(first_page(compose(warned, story.findings())))
+    assert f"{first.source}: the certificate is not checked" in page
+
+
 def test_the_first_page_of_the_story_has_at_most_45_lines() -> None:
     assert len(first_page(compose(story.evidence(gaps=False), story.findings()))) <= 45
 

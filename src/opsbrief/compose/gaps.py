@@ -34,7 +34,14 @@ def alike(gaps: tuple[Gap, ...]) -> list[list[Gap]]:
 
 
 def missing(case: Case) -> Iterator[Line]:
-    """Yield a line per group of gaps; when there are many, the rest by the name of their source."""
+    """Yield a line per group of gaps; when there are many, the rest by the name of their source.
+
+    Before them stands what a reader must know of answers that came whole.
+    """
+    for outcome in case.evidence.outcomes:
+        for warning in outcome.warnings:
+            said = f"{text.line(outcome.source, 60)}: {text.line(warning, 300)}"
+            yield Line(label="Note", text=said, tone="unknown")
     groups = alike(case.evidence.gaps)
     for group in groups[:LINES]:
         yield Line(label="Missing", text=_said(group), detail=words.cut(group[0].hint, 240), tone="unknown")

@@ -225,6 +225,7 @@ class Outcome:
     requests: int = 0
     bytes: int = 0
     traceback: str = ""  # of a bug, for the bundle only
+    warnings: tuple[str, ...] = ()  # what a reader must know although every answer came
 
     @property
     def status(self) -> Literal["ok", "partial", "failed", "skipped"]:

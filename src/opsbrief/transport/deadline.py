@@ -21,6 +21,7 @@ class Deadline:
         self.seconds = seconds
         self.requests = 0
         self.bytes = 0
+        self.warnings: list[str] = []
         self._clock = clock
         self._end = clock() + seconds
         self._breakers: list[Callable[[], None]] = []
@@ -49,6 +50,12 @@ class Deadline:
         with self._lock:
             self.requests += requests
             self.bytes += size
+
+    def warn(self, message: str) -> None:
+        """Note, once, what whoever reads the brief must know although every answer came."""
+        with self._lock:
+            if message not in self.warnings:
+                self.warnings.append(message)
 
     @contextmanager
     def breakable(self, breaker: Callable[[], None]) -> Iterator[None]:

@@ -45,6 +45,12 @@ def mapped(deadline: Deadline, base: str) -> Iterator[None]:
 #: Names of exceptions of which one is among the causes -> kind, sentence, hint; the first row that fits.
 _TABLE: tuple[tuple[frozenset[str], GapKind, str, str], ...] = (
     (
+        frozenset({"ProxyError"}),
+        GapKind.UNREACHABLE,
+        "the proxy on the way to {where} does not let us through",
+        "check the option proxy",
+    ),
+    (
         frozenset({"SSLError", "SSLCertVerificationError", "SSLZeroReturnError"}),
         GapKind.UNREACHABLE,
         "no trusted TLS connection to {where}: {reason}",
@@ -93,12 +99,6 @@ _TABLE: tuple[tuple[frozenset[str], GapKind, str, str], ...] = (
         GapKind.REJECTED,
         "the URL {where} cannot be used",
         "it should look like https://host:port/path",
-    ),
-    (
-        frozenset({"ProxyError"}),
-        GapKind.UNREACHABLE,
-        "the proxy on the way to {where} does not answer",
-        "check the option proxy",
     ),
 )
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
@@ -217,6 +218,7 @@ class Client:
         self._cap = cap
         self._retries = retries
         self._tls = tls or Tls()
+        self._trust()
         self._wire = _Wire()
         self._headers = {
             "Accept": "application/json",
@@ -366,6 +368,18 @@ class Client:
         )
         found = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, found, body, url)
+
+    def _trust(self) -> None:
+        """Refuse files that are not there, which requests would call a broken connection; warn of blind trust."""
+        for option in ("ca_file", "cert", "key"):
+            path = getattr(self._tls, option)
+            if path and not Path(path).exists():
+                raise SourceError(GapKind.REJECTED, f"there is no file {clean(path, 200)}", f"tls.{option} names it")
+        if self._tls.insecure and origin(self.url)[0] == "https":
+            # Said once, in the brief, in place of a Python warning at every request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            who = "tls.insecure: anybody on the way could have answered in its place"
+            self._deadline.warn(f"the certificate of {bare(self.url)} is not checked ({who})")
 
     def _verify(self) -> bool | str:
         return False if self._tls.insecure else self._tls.ca_file or True
