@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from opsbrief import __version__
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.model.evidence import Evidence, Gap, Item, Outcome, Role
+from opsbrief.model.evidence import Evidence, Gap, Item, LogSample, Outcome, Role, Series
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Window
 from opsbrief.source import Source
@@ -193,7 +193,7 @@ def collect(
     jobs = [_job(kind, source, window) for kind, source in sources]
     runner: Runner[Item] = Runner(jobs, listen)
     trays = runner.run()
-    outcomes = tuple(_number(trays))
+    outcomes = tuple(_number(trays, _order(window, scope)))
     evidence = Evidence(
         window=window,
         scope=scope,
@@ -214,12 +214,32 @@ def _job(kind: str, source: Source, window: Window) -> Job[Item]:
     )
 
 
-def _number(trays: Iterable[Tray[Item]]) -> Iterator[Outcome]:
+def _order(window: Window, scope: Scope) -> Callable[[Item], tuple[object, ...]]:
+    """Return the place of an item among those of its source: servers answer side by side, in any order.
+
+    Series stand as their metrics are configured, spans as the window has them; what a source yields one after
+    the other (commits, deploys) keeps its order, in front of them.
+    """
+    metrics = {metric.name or metric.target: place for place, metric in reversed([*enumerate(scope.metrics)])}
+    spans = {span.label: place for place, span in enumerate(window.spans())}
+
+    def key(item: Item) -> tuple[object, ...]:
+        if isinstance(item, Series):
+            place = metrics.get(item.metric, len(metrics))
+            return (1, place, item.metric, spans.get(item.span, len(spans)), item.name, item.host, item.start)
+        if isinstance(item, LogSample):
+            return (2, item.query, item.start, item.span)
+        return (0,)
+
+    return key
+
+
+def _number(trays: Iterable[Tray[Item]], order: Callable[[Item], tuple[object, ...]]) -> Iterator[Outcome]:
     """Turn trays into outcomes and give every item the id by which a brief refers to it."""
     count = 0
     for tray in trays:
         items = []
-        for item in tray.items:
+        for item in sorted(tray.items, key=order):
             count += 1
             items.append(replace(item, id=f"E{count}"))
         yield Outcome(
@@ -232,4 +252,5 @@ def _number(trays: Iterable[Tray[Item]]) -> Iterator[Outcome]:
             requests=tray.deadline.requests,
             bytes=tray.deadline.bytes,
             traceback=tray.traceback,
+            warnings=tuple(tray.deadline.warnings),
         )

@@ -1,13 +1,19 @@
+import random
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from tests.unit.evidence_of import lines, series, window
 
-from opsbrief.collect import Job, Progress, Runner
+from opsbrief.collect import Job, Progress, Runner, collect
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.model.evidence import Gap
+from opsbrief.model.evidence import Gap, Item
+from opsbrief.model.scope import Metric, Scope
+from opsbrief.model.window import Window
+from opsbrief.source import Source
 from opsbrief.transport.deadline import Deadline
 
 
@@ -119,6 +125,41 @@ def test_progress_is_told_with_its_last_state() -> None:
     Runner([job(good), job(half)], heard.append).run()
     last = {progress.source: progress.state for progress in heard}
     assert last == {"good": "ok", "half": "partial"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffled(Source):
+    """Gives the same items in an order of its own, as a server that is asked side by side."""
+
+    seed: int
+
+    def collect(self, window: Window, _deadline: Deadline) -> Iterator[Item | Gap]:
+        told: list[Item] = [
+            replace(series([1.0], metric=metric, host=host, span=span.label), name=f"{metric}.{host}")
+            for metric in ("a", "z", "unknown")
+            for host in ("h1", "h2")
+            for span in window.spans()
+        ]
+        told += [lines(span, []) for span in ("incident", "before")]
+        random.Random(self.seed).shuffle(told)
+        yield from told
+
+
+def test_the_numbers_of_the_evidence_do_not_hang_on_who_answers_first() -> None:
+    scope = Scope(metrics=(Metric(target="zz", name="z"), Metric(target="a")))
+    found = [
+        collect([("s", Shuffled(name="s", seed=seed))], window(weeks=1), scope)[0].outcomes[0].items for seed in (1, 2)
+    ]
+    names = [[(item.id, getattr(item, "name", ""), item.span) for item in items] for items in found]  # type: ignore[union-attr] # reason: only such
+    assert names[0] == names[1]
+    assert [name for _, name, span in names[0] if name and not span] == [
+        "z.h1",
+        "z.h2",
+        "a.h1",
+        "a.h2",
+        "unknown.h1",
+        "unknown.h2",
+    ]
 
 
 def test_a_source_without_answer_is_not_a_run_without_end() -> None:
