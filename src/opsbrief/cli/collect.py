@@ -6,11 +6,12 @@ from pathlib import Path
 import click
 
 from opsbrief import bundle, pipeline
-from opsbrief.cli import options
+from opsbrief.cli import gaps, options
 from opsbrief.cli.progress import progress
 from opsbrief.cli.settings import Settings
 from opsbrief.config import Config
 from opsbrief.errors import DeliveryError
+from opsbrief.model.brief import Brief
 from opsbrief.model.window import Window
 from opsbrief.resolve import explain
 
@@ -60,19 +61,25 @@ def command(
     with progress(settings) as listen:
         result = pipeline.collect(config, order, listen=listen, tell=lambda found: _tell(settings, found))
     code = 6 if fail_on and _holds(result, fail_on) else result.exit_code
-    failed = _mail(settings, config, result, to) if send is not None else None
+    failed = mail(settings, config, result, to) if send is not None else None
     report(settings, result, failed.exit_code if failed else code, as_json=as_json)
     if failed:
         raise failed
     return code
 
 
-def _mail(settings: Settings, config: Config, result: pipeline.Result, to: tuple[str, ...]) -> DeliveryError | None:
+def mail(
+    settings: Settings,
+    config: Config,
+    result: pipeline.Result,
+    to: tuple[str, ...],
+    reply_to: Brief | None = None,
+) -> DeliveryError | None:
     """Send the brief; a failure is told after everything else, for the bundle is there whatever happens."""
     from opsbrief.cli import send  # noqa: PLC0415 - only for --send
 
     try:
-        send.deliver(settings, config, result.brief, result.bundle, to)
+        send.deliver(settings, config, result.brief, result.bundle, to, reply_to=reply_to)
     except DeliveryError as error:
         return error
     return None
@@ -118,8 +125,7 @@ def report(settings: Settings, result: pipeline.Result, code: int, *, as_json: b
             )
         )
         return
-    for gap in result.evidence.gaps:
-        settings.say(f"gap: {gap.source}: {gap.what}: {gap.detail}" + (f" ({gap.hint})" if gap.hint else ""))
+    gaps.tell(settings, result.evidence)
     if result.interrupted:
         settings.say("interrupted: this is the brief of what was there")
     settings.say(result.brief.pager)

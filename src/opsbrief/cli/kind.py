@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from opsbrief import pipeline
-from opsbrief.cli import options
+from opsbrief.cli import gaps, options
 from opsbrief.cli.progress import progress
 from opsbrief.cli.settings import Settings
 from opsbrief.errors import ConfigError, Problem
@@ -34,6 +34,5 @@ def ask(settings: Settings, kind: str, given: dict[str, Any]) -> tuple["Evidence
             listen=listen,
             tell=lambda window: settings.say("\n".join(explain(window))),
         )
-    for gap in evidence.gaps:
-        settings.say(f"gap: {gap.source}: {gap.what}: {gap.detail}" + (f" ({gap.hint})" if gap.hint else ""))
+    gaps.tell(settings, evidence)
     return evidence, analyse(evidence)
