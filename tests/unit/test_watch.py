@@ -336,3 +336,16 @@ def test_a_beat_that_asking_overran_is_left_out(world: World) -> None:
             world.pass_(70)  # more than two beats
     assert [(at - times[0]).total_seconds() for at in times] == [0, 30, 120, 150]
     assert slept == [30, 20, 30]
+
+
+def test_a_deploy_soon_after_a_given_time_is_the_release_and_no_fix(world: World) -> None:
+    what = plan(world)
+    given = replace(what.window, start=DEPLOY - timedelta(minutes=2), anchor=Anchor("time", DEPLOY))
+    assert run(Watch(replace(what, window=given)), world, 2)[-1].fix is None
+
+
+def test_a_rollback_within_minutes_is_taken_for_the_fix(world: World) -> None:
+    world.fix = DEPLOY + timedelta(minutes=3)
+    fix = run(Watch(plan(world)), world, 2)[-1].fix
+    assert fix
+    assert fix.at == world.fix

@@ -23,7 +23,8 @@ Line = tuple[Piece, ...]
 
 _AXIS = 8  # columns left of the plot
 _PLOT = (3, 20)  # fewest and most rows of the plot
-_WORST = 200  # columns drawn at most
+_CALM = timedelta(minutes=10)  # of the time before that is drawn at least
+_WIDEST = 200  # columns drawn at most
 _HEADS: Mapping[Tone, Style] = {"bad": "head-bad", "good": "head-good", "unknown": "head-unknown"}
 _BAD_STATES: Mapping[str, str] = {"silent": "nothing new", "failed": "no answer", "stuck": "no answer"}
 
@@ -176,10 +177,10 @@ def _sorted(rows: Sequence[Row]) -> tuple[Row | None, list[Row]]:
 
 def _plotted(tick: Tick, row: Row, width: int, height: int) -> list[Line]:
     """Return a metric drawn large: what is said of it, the plot with its axis, and the marks under it."""
-    host = f", {row.host} is drawn" if row.host and row.hosts else ""
+    host = f" · {row.host}" if row.host and row.hosts else ""
     said = f"{_levels(row)}{f' on {row.hosts}' if row.hosts else ''}, {row.effect or row.does}{_left(row)}{host}"
     title: Line = ((row.name, "bold"), (f"  {said}", row.tone))
-    columns = max(10, min(_WORST, width - _AXIS - 1))
+    columns = max(10, min(_WIDEST, width - _AXIS - 1))
     values = _columns(tick, row, columns)
     known = values[np.isfinite(values)]
     if not known.size:
@@ -229,16 +230,22 @@ def _marked(tick: Tick, marks: Sequence[Moment], columns: int) -> str:
 
 
 def _place(tick: Tick, at: datetime, columns: int) -> int | None:
-    part = (at - tick.before) / max(tick.at - tick.before, timedelta(seconds=1))
+    begin = _begin(tick)
+    part = (at - begin) / max(tick.at - begin, timedelta(seconds=1))
     return int(part * columns) if 0 <= part < 1 else None
 
 
+def _begin(tick: Tick) -> datetime:
+    """Return where the time axis begins: the incident has at least half of it."""
+    return max(tick.before, tick.start - max(_CALM, tick.at - tick.start))
+
+
 def _columns(tick: Tick, row: Row, columns: int) -> Floats:
-    """Return the farthest value in each column of the time from ``tick.before`` to ``tick.at``; NaN where none is."""
+    """Return the highest value in each column of the time axis; NaN where none is."""
     found = np.full(columns, np.nan)
     if not len(row.values):
         return found
-    begin, end = tick.before.timestamp(), tick.at.timestamp()
+    begin, end = _begin(tick).timestamp(), tick.at.timestamp()
     edges = (np.linspace(begin, end, columns + 1) - row.start) / row.step
     first = np.floor(edges[:-1] + 1e-9).astype(np.int64)
     last = np.maximum(np.ceil(edges[1:] - 1e-9).astype(np.int64), first + 1)
@@ -271,7 +278,7 @@ def _row(tick: Tick, row: Row, width: int) -> Line:
     """Return a metric on one line: name, sparkline on the same time axis, levels, verdict."""
     said = f"{_levels(row)}  {row.effect or row.does}{_left(row)}"
     name = text.middle(row.name, 16)
-    room = max(8, min(width - 18 - 30, _WORST))
+    room = max(8, min(width - 18 - 30, _WIDEST))
     values = _columns(tick, row, room)
     known = values[np.isfinite(values)]
     spark = ""

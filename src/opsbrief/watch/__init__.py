@@ -121,7 +121,7 @@ class Watch:
         plan = self._plan
         feeds = [feed for feed in self._feeds if feed.due(now)]
         logs = [log for log in self._logs if log.due(now)]
-        since = plan.window.start + timedelta(seconds=1)
+        since = plan.window.start - NEAR  # what several logs say of the release at the start is one release
         jobs = [feed.job(plan.window, now, plan.every) for feed in feeds]
         asked = Runner([*jobs, *(log.job(since, now, plan.every) for log in logs)], listen)
         trays = asked.run()
@@ -149,14 +149,17 @@ class Watch:
             yield Note(at=now, kind="deploy", text=f"{name} at {when}, taken for the fix", tone="good")
 
     def _releases(self) -> list[Deploy]:
-        """Return the successful deploys after the start that are not the one at the start, oldest first."""
+        """Return the successful deploys after the start that are not the one at the start, oldest first.
+
+        Where only a time was given, a deploy within minutes of it is the one that was meant.
+        """
         window = self._plan.window
         told = [[deploy for deploy in log.deploys.values() if deploy.succeeded] for log in self._logs]
         tags = window.anchor.time_kind in _TAGS  # where deploys are known, a tag alone is none
         return [
             release.lead
             for release in merge(told)
-            if release.at > window.start + NEAR
+            if release.at > window.start + (timedelta(0) if window.anchor.ref else NEAR)
             and not any(same(each.ref, window.anchor.ref) for each in release.told)
             and (tags or release.lead.time_kind not in _TAGS)
         ]
