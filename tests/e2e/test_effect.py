@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,25 @@ def test_an_effect_may_be_asked_for_again_from_its_own_bundle(
     assert verdicts(document)["the fix"] == "fixed"
     again = Path(document["bundle"]) / "brief.txt"
     assert first.name in again.read_text(encoding="utf-8")
+
+
+def test_the_mail_answers_the_first_one_in_its_thread(opsbrief: Run, mended: Path, first: Path, tmp_path: Path) -> None:
+    program, config = tmp_path / "sendmail", tmp_path / "opsbrief.yaml"
+    program.write_text(f'#!/bin/sh\ncat > "{tmp_path}/$(date +%s%N).eml"\n', encoding="utf-8")
+    program.chmod(0o755)
+    mail = f"deliver:\n  mail: {{sendmail: [{program}], from: ops@example.com, to: [dev@example.com]}}\n"
+    story = (mended / "opsbrief.yaml").read_text(encoding="utf-8")
+    for place in ("whisper", "logs/", "repos/", "deploy.log"):
+        story = re.sub(rf"(path: \"?){place}", rf"\g<1>{mended}/{place}", story)
+    config.write_text(f"{story}\n{mail}", encoding="utf-8")
+    assert opsbrief("--config", config, "send", first).returncode == 0
+    given = ("--fix", "deploy", "--until", iso(END), "-o", tmp_path / "out", "--send")
+    done = opsbrief("--config", config, "effect", first, *given)
+    assert done.returncode == 0, done.stderr
+    asked, answer = (message_from_bytes(path.read_bytes()) for path in sorted(tmp_path.glob("*.eml")))
+    assert answer["In-Reply-To"] == asked["Message-ID"]
+    assert answer["Subject"].replace("\n", "").startswith("Re: ")
+    assert "fixed since 2.14.1" in str(answer.get_payload(0))
 
 
 @pytest.mark.parametrize(

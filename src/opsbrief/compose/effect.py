@@ -30,6 +30,7 @@ from opsbrief.model.finding import Finding, Verdict
 
 METRICS = 4  # metrics told one by one on the first page
 PATTERNS = 10
+HARMLESS = 2  # patterns that are no errors on the first page
 COMMITS = 3
 ROWS = 60
 
@@ -196,12 +197,16 @@ def _sections(case: Case, graphs: tuple[Figure, ...]) -> Iterator[Section]:
         yield Section(name="graph", heading="", blocks=graphs[:1])
     if case.all("effect"):
         yield Section(name="metrics", heading="Before, during, after", blocks=(_table(case),))
-    if logs := _logs(case):
+    logs = _logs(case)
+    if logs:
         yield Section(name="logs", heading="In the logs", blocks=(logs,))
     yield Section(name="changes", heading="What was changed", blocks=(Scorecard(lines=tuple(_changes(case))),))
-    yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, ENTRIES),))
+    yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, ENTRIES - 1),))
     yield Section(name="coverage", heading="What this rests on", blocks=(Scorecard(lines=tuple(coverage(case))),))
     yield _onward(case)
+    if logs and logs.cut:
+        table = _rates(case, _patterns(case)[:ROWS], cut=max(0, len(_patterns(case)) - ROWS))
+        yield Section(name="patterns", heading="All log patterns", blocks=(table,), folded=True)
     if graphs[1:]:
         yield Section(name="graphs", heading="The other graphs", blocks=(Gallery(figures=graphs[1:]),), folded=True)
     yield sources(case)
@@ -389,18 +394,27 @@ def _slope(finding: Finding) -> str:
     return f"{phrase.signed(round(during * scale, 2))} → {now}/{unit}"
 
 
-def _logs(case: Case) -> Table | None:
-    """Return the patterns with their rates in the three stretches; None where the first brief told none."""
-    found = case.all("effect-pattern")
-    if not found:
-        return None
+def _patterns(case: Case) -> tuple[Finding, ...]:
+    """Return the patterns: errors before the rest, what is not gone before what is."""
     order = {"bad": 0, "unknown": 1, "plain": 1, "good": 2}
-    found = tuple(
-        sorted(
-            found,
-            key=lambda f: (f.facts.get("level") not in _ERRORS, order.get(_TONES.get(f.verdict, "plain"), 1), -f.score),
-        )
-    )
+
+    def rank(finding: Finding) -> tuple[bool, int, float]:
+        tone = _TONES.get(finding.verdict, "plain")
+        return finding.facts.get("level") not in _ERRORS, order.get(tone, 1), -finding.score
+
+    return tuple(sorted(case.all("effect-pattern"), key=rank))
+
+
+def _logs(case: Case) -> Table | None:
+    """Return the patterns of the first page: errors, and of the others those that something can be told of."""
+    errors = [f for f in _patterns(case) if f.facts.get("level") in _ERRORS]
+    others = [f for f in _patterns(case) if f not in errors and f.verdict is not Verdict.CANNOT_TELL]
+    shown = [*errors[: PATTERNS - HARMLESS], *others[:HARMLESS]]
+    return _rates(case, shown, cut=len(case.all("effect-pattern")) - len(shown)) if shown else None
+
+
+def _rates(case: Case, found: Sequence[Finding], cut: int) -> Table:
+    """Return patterns with their rates in the three stretches."""
     return Table(
         columns=(
             Column(heading="What"),
@@ -409,9 +423,9 @@ def _logs(case: Case) -> Table | None:
             Column(heading="Per minute", align="right"),
             Column(heading="Last seen", align="right"),
         ),
-        rows=tuple(_pattern(case, finding) for finding in found[:PATTERNS]),
+        rows=tuple(_pattern(case, finding) for finding in found),
         caption="Per minute: before the release → until the fix → since the fix; what is no error is not counted",
-        cut=max(0, len(found) - PATTERNS),
+        cut=cut,
     )
 
 
