@@ -1,5 +1,7 @@
 """The digest of a week on the demo's story, as cron would run it."""
 
+import email
+import email.policy
 import json
 import os
 import re
@@ -190,6 +192,50 @@ def test_a_killed_run_leaves_no_worker_no_lock_and_the_old_digest(
     if number is signal.SIGKILL:
         done = weekly(opsbrief, place, told, "--since", "1d", "--cron")
         assert (done.returncode, done.stderr) == (0, "")
+
+
+SENDMAIL = """#!/bin/sh
+cat > "{folder}/$(date +%s%N).eml"
+exit {status}
+"""
+
+
+def mailing(place: Path, folder: Path, status: int = 0) -> Path:
+    """Write a configuration that gives its mail to a program, which keeps it in ``folder`` and ends with ``status``."""
+    program = folder / f"sendmail{status}"
+    program.write_text(SENDMAIL.format(folder=folder, status=status))
+    program.chmod(0o755)
+    config = place / f"mail{status}.yaml"
+    mail = f"{{sendmail: [{program}, -t], from: opsbrief@example.com, to: [dev@example.com]}}"
+    config.write_text((place / CONFIG).read_text() + f"\ndeliver: {{mail: {mail}}}\n")
+    return config
+
+
+def test_the_digest_is_mailed_as_what_no_person_sent(opsbrief: Run, place: Path, tmp_path: Path) -> None:
+    config = mailing(place, tmp_path)
+    args = ("--config", config, "weekly", "shop", "-o", tmp_path / "out", "--send", "--cron", "--only-if-changed")
+    done = [opsbrief(*args, "--since", stretch, cwd=place, XDG_STATE_HOME=str(tmp_path)) for stretch in ("1d", "60h")]
+    assert [(one.returncode, one.stdout, one.stderr) for one in done] == [(0, "", "")] * 2
+    (mail,) = tmp_path.glob("*.eml")
+    message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["List-Id"]
+    assert message["To"] == "dev@example.com"
+    assert "1 release" in message["Subject"]
+    body = message.get_body(("plain",))
+    assert body is not None
+    assert "connections rising on 8 of 8 hosts" in " ".join(body.get_content().split())
+    assert mail.stat().st_size < 2_000_000
+
+
+def test_a_mail_that_nobody_takes_fails_and_is_told_again(opsbrief: Run, place: Path, tmp_path: Path) -> None:
+    config = mailing(place, tmp_path, status=75)
+    args = ("--config", config, "weekly", "idle", "-o", tmp_path / "out", "--since", "1d", "--send", "--cron")
+    done = opsbrief(*args, cwd=place, XDG_STATE_HOME=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the same command sends it again" in done.stderr
+    assert len(folders(tmp_path)) == 1
+    assert not list((tmp_path / "opsbrief").glob("*.json"))
 
 
 @pytest.mark.parametrize(
