@@ -164,10 +164,14 @@ class Runner(Generic[T]):
             if tray.done:
                 return
             tray.took = tray.job.timeout - tray.deadline.left
-            kind, detail = (
-                (GapKind.SKIPPED, "interrupted before it was whole")
+            kind, detail, hint = (
+                (GapKind.SKIPPED, "interrupted before it was whole", "")
                 if self.interrupted
-                else (GapKind.TIMEOUT, f"not finished within {tray.job.timeout:g} s and did not stop; left behind")
+                else (
+                    GapKind.TIMEOUT,
+                    f"not finished within {tray.job.timeout:g} s and did not stop; left behind",
+                    "raise its timeout or ask for less",
+                )
             )
             tray.gaps.append(
                 Gap(
@@ -175,7 +179,7 @@ class Runner(Generic[T]):
                     what="the rest" if tray.items else "everything",
                     kind=kind,
                     detail=detail,
-                    hint="raise its timeout or ask for less",
+                    hint=hint,
                 )
             )
         tray.deadline.expire()

@@ -106,8 +106,9 @@ _TABLE: tuple[tuple[frozenset[str], GapKind, str, str], ...] = (
 def _translate(error: Exception, where: str) -> SourceError:
     causes = list(_causes(error))
     names = {type(cause).__name__ for cause in causes}
-    reasons = [str(getattr(cause, "verify_message", "")) for cause in causes]
-    reason = clean(next(filter(None, reasons), "the handshake failed"), 200)
+    reasons = [getattr(cause, "verify_message", "") or getattr(cause, "reason", "") for cause in causes]
+    told = next((reason for reason in reasons if reason and isinstance(reason, str)), "the handshake failed")
+    reason = clean(told.replace("_", " ").lower() if told.isupper() else told, 200)
     for known, kind, sentence, hint in _TABLE:
         if names & known:
             return SourceError(kind, sentence.format(where=where, reason=reason), hint)
