@@ -140,3 +140,11 @@ def test_the_json_is_plain_and_without_nan() -> None:
         "source": "logs", "state": "failed", "since": "2026-11-20T15:42:00+00:00", "detail": "refuses connections",
     }  # fmt: skip
     assert found["settled"] == {"ticks": 0, "needed": 5, "done": False, "waits_for": "no fix yet"}
+
+
+def test_marks_close_to_each_other_and_to_the_edge_keep_their_names() -> None:
+    late = NOW - timedelta(minutes=3)
+    tick = replace(FIXED, fix=Moment("fix", late, "2.14.1"), marks=(TICK.marks[0], Moment("fix", late, "2.14.1")))
+    line = next(line for line in drawn(tick) if "↑" in line)
+    assert line.rstrip().endswith("15:57 fix 2.14.1 ↑")
+    assert "↑ 14:00 2.14.0" in line

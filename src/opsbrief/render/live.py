@@ -213,19 +213,19 @@ def _marked(tick: Tick, marks: Sequence[Moment], columns: int) -> str:
     """Return a line with an arrow under each mark, and its time and name where there is room."""
     cells = [" "] * (columns + 1)
     free = 0
-    placed = sorted((place, mark) for mark in marks if (place := _place(tick, mark.at, columns)) is not None)
-    for number, (place, mark) in enumerate(placed):
-        if place < free:
+    placed = sorted((place, mark.at, mark) for mark in marks if (place := _place(tick, mark.at, columns)) is not None)
+    for number, (place, _, mark) in enumerate(placed):
+        end = placed[number + 1][0] - 1 if number + 1 < len(placed) else columns
+        if place < free or place >= end:
             continue
         name = f"fix {mark.label}".strip() if mark.kind == "fix" else mark.label
-        said = f"↑ {phrase.clock(mark.at, tick.zone, tick.at)} {name}".rstrip()
-        end = placed[number + 1][0] - 1 if number + 1 < len(placed) else columns
-        if place + len(said) > end and number + 1 == len(placed) and place - len(said) + 1 >= free:
-            said = f"{phrase.clock(mark.at, tick.zone, tick.at)} {name} ↑"
-            place += 1 - len(said)  # noqa: PLW2901 - written to the left of the arrow instead
-        said = said[: max(1, end - place)]
-        cells[place : place + len(said)] = list(said)
-        free = place + len(said)
+        when = phrase.clock(mark.at, tick.zone, tick.at)
+        left = f"{when} {name} ↑"
+        forms = [(f"↑ {when} {name}", place), (left, place + 1 - len(left)), (f"↑ {name}", place)]
+        forms += [(f"{name} ↑", place - len(name) - 1), ("↑", place)]
+        said, at = next((said, at) for said, at in forms if at >= free and at + len(said) <= max(end, place + 1))
+        cells[at : at + len(said)] = list(said)
+        free = at + len(said) + 1
     return "".join(cells).rstrip()
 
 
