@@ -58,7 +58,7 @@ def folders(out: Path) -> list[str]:
 def told(opsbrief: Run, place: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run it once for the last day; the folder holds ``out`` and ``state``."""
     out = tmp_path_factory.mktemp("weekly")
-    done = weekly(opsbrief, place, out, "--since", "1d", "--json")
+    done = weekly(opsbrief, place, out, "--since", "1d", "--look", "2h", "--json")
     assert done.returncode == 0, done.stderr
     (out / "printed.json").write_text(done.stdout, encoding="utf-8")
     return out
@@ -101,14 +101,23 @@ def test_the_folder_holds_every_form_and_only_its_owner_may_read_it(told: Path) 
 
 def test_old_news_is_silent(opsbrief: Run, place: Path, told: Path) -> None:
     before = folders(told)
-    done = weekly(opsbrief, place, told, "--since", "60h", "--only-if-changed")
+    done = weekly(opsbrief, place, told, "--since", "60h", "--look", "2h", "--only-if-changed")
     assert (done.returncode, done.stdout) == (0, "")
     assert folders(told) == before
-    again = weekly(opsbrief, place, told, "--since", "60h", "--cron", "-f", "txt")
+    again = weekly(opsbrief, place, told, "--since", "60h", "--look", "2h", "--cron", "-f", "txt")
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     (fresh,) = set(folders(told)) - set(before)
     text = " ".join((told / "out" / fresh / "brief.txt").read_text(encoding="utf-8").split())
     assert "no release that was not told before" in text
+
+
+def test_a_release_that_is_too_young_to_judge_is_told_again(opsbrief: Run, place: Path, tmp_path: Path) -> None:
+    for stretch in ("1d", "60h"):
+        done = weekly(opsbrief, place, tmp_path, "shop", "--since", stretch, "--only-if-changed", "-f", "txt")
+        assert done.returncode == 0, done.stderr
+        text = " ".join(Path(done.stdout.strip()).read_text(encoding="utf-8").split())
+        assert "SHOP 2.14.0" in text
+        assert "so far)" in text
 
 
 def test_a_week_without_releases_and_data_says_so(opsbrief: Run, place: Path, tmp_path: Path) -> None:
@@ -214,6 +223,7 @@ def mailing(place: Path, folder: Path, status: int = 0) -> Path:
 def test_the_digest_is_mailed_as_what_no_person_sent(opsbrief: Run, place: Path, tmp_path: Path) -> None:
     config = mailing(place, tmp_path)
     args = ("--config", config, "weekly", "shop", "-o", tmp_path / "out", "--send", "--cron", "--only-if-changed")
+    args = (*args, "--look", "2h")
     done = [opsbrief(*args, "--since", stretch, cwd=place, XDG_STATE_HOME=str(tmp_path)) for stretch in ("1d", "60h")]
     assert [(one.returncode, one.stdout, one.stderr) for one in done] == [(0, "", "")] * 2
     (mail,) = tmp_path.glob("*.eml")

@@ -101,6 +101,13 @@ def test_logs_that_cannot_tell_are_no_good_news() -> None:
     assert told.tone(episode(CALM)) == "good"
 
 
+def test_a_release_that_was_soon_followed_or_is_young_says_for_how_long_it_was_seen() -> None:
+    followed = episode(LOST, cut="2.14.1 followed, 3m after it")
+    young = episode(CALM, cut="so far", settled=False)
+    assert told.summary(followed) == "cannot tell: 2.14.1 followed, 3m after it"
+    assert told.summary(young) == "no watched metric changed (only 4 h so far)"
+
+
 def test_a_release_that_another_digest_told_is_counted_and_not_told() -> None:
     one = bad()
     made = digest(

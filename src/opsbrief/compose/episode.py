@@ -84,7 +84,8 @@ def summary(episode: Episode, most: int = 2) -> str:
     }
     parts += [phrase.count(many, f"{verdict} error") + " in the logs" for verdict, many in counts.items() if many]
     parts += [f"{kind} {before} → {after}" for kind, before, after in _louder(episode)]
-    return "; ".join(parts or _calm(episode))
+    length = phrase.duration((episode.end - episode.start).total_seconds())
+    return "; ".join(parts or _calm(episode)) + ("" if episode.settled else f" (only {length} so far)")
 
 
 def short(shift: Finding) -> str:
@@ -97,7 +98,7 @@ def short(shift: Finding) -> str:
 def _calm(episode: Episode) -> Iterator[str]:
     """Yield what can be said when nothing changed for the worse."""
     if blind(episode):
-        yield "cannot tell: compared with nothing"
+        yield f"cannot tell: {text.line(episode.cut, 80) or 'compared with nothing'}"
         return
     shifts = _shifts(episode)
     lost = sum(f.verdict is Verdict.CANNOT_TELL for f in shifts)

@@ -129,7 +129,9 @@ def _first(page: _Page) -> Iterator[Section]:
     """Yield the first page: what stretch, the most telling releases, one graph, the services, what is missing."""
     yield Section(name="verdict", heading="", blocks=(Scorecard(lines=tuple(_opening(page))),))
     if page.figure:
-        yield Section(name="graph", heading="", blocks=(page.figure,))
+        title = next(page.title(pair) for pair in page.bad if pair[1].figure is page.figure)
+        figure = replace(page.figure, caption=f"{title}: {page.figure.caption}")
+        yield Section(name="graph", heading="", blocks=(figure,))
     if table := _table(page):
         yield Section(name="services", heading="Services", blocks=(table,))
     yield Section(name="coverage", heading="What this rests on", blocks=(Scorecard(lines=tuple(_coverage(page))),))

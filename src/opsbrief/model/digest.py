@@ -38,7 +38,8 @@ class Episode:
     start: datetime
     end: datetime
     logs: bool = False  # whether any source of log lines was asked
-    cut: str = ""  # why the stretch is shorter than asked for: "2.14.1 followed", "now"
+    cut: str = ""  # why the stretch is shorter than asked for: "2.14.1 followed, 3m after it", "so far"
+    settled: bool = True  # False: the stretch that was asked for is not over yet
     findings: tuple[Finding, ...]
     events: tuple[tuple[str, int, int], ...] = ()  # (what, how many before, how many after), equally long
     gaps: tuple[Gap, ...] = ()

@@ -8,7 +8,7 @@ Whoever is killed in between leaves the old folder or the new one, and can simpl
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,10 +107,10 @@ def run(
 
 
 def remember(result: Result, book: Path) -> None:
-    """Write into the ledger what the digest has told."""
+    """Write into the ledger what the digest has told; a release that is too young to judge is told again."""
     digest = result.digest
     told, _ = ledger.read(book)
-    fresh = {report.service: _keys(digest, report) for report in digest.reports if not report.error}
+    fresh = {report.service: _keys(digest, _settled(report)) for report in digest.reports if not report.error}
     ledger.write(book, ledger.add(told, fresh, digest.period.name))
 
 
@@ -149,6 +149,10 @@ def _keys(digest: Digest, report: Report) -> list[str]:
         *(shift_key(f, digest.end) for f in service.compared(report)),
         *(gap_key(gap) for gap in report.missing),
     ]
+
+
+def _settled(report: Report) -> Report:
+    return replace(report, episodes=tuple(one for one in report.episodes if one.settled))
 
 
 def _jobs(config: "Config", order: Order, names: Iterable[str], now: datetime) -> list[Job]:

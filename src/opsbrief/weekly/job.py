@@ -118,7 +118,7 @@ class _Week:
     def _episode(self, known: Sequence[Release], at: int) -> tuple[Episode, Evidence]:
         """Look at one release: the stretch after it against the one before it and against last week."""
         release, follower = known[at], known[at + 1] if at + 1 < len(known) else None
-        ends = [(release.at + self._job.look, ""), (self._job.now, "now")]
+        ends = [(release.at + self._job.look, ""), (self._job.now, "so far")]
         if follower:
             ends.append((follower.at, f"{follower.lead.ref or 'another release'} followed"))
         end, cut = min(ends, key=lambda pair: pair[0])
@@ -138,7 +138,8 @@ class _Week:
             start=window.start,
             end=window.end,
             logs=any(outcome.type in LOGS for outcome in evidence.outcomes),
-            cut=f"{cut}, {spell(end - release.at, 2)} after it" if cut and cut != "now" else cut,
+            cut=f"{cut}, {spell(end - release.at, 2)} after it" if cut and end < self._job.now else cut,
+            settled=end < self._job.now or not cut,
             findings=analyse(evidence),
             events=tuple(_events(evidence)),
             gaps=evidence.gaps,
