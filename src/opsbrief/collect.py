@@ -83,6 +83,7 @@ class Runner(Generic[T]):
         Ctrl-C ends the waiting, not the program: ``interrupted`` is set, what is there is returned.
         """
         for tray in self.trays:
+            self._tell(tray, "running")
             threading.Thread(target=self._work, args=(tray,), name=tray.job.name, daemon=True).start()
         try:
             self._wait()

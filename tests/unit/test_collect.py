@@ -123,8 +123,15 @@ def test_interrupting_keeps_what_is_there(monkeypatch: pytest.MonkeyPatch) -> No
 def test_progress_is_told_with_its_last_state() -> None:
     heard: list[Progress] = []
     Runner([job(good), job(half)], heard.append).run()
+    assert {progress.source for progress in heard if progress.state == "running"} == {"good", "half"}
     last = {progress.source: progress.state for progress in heard}
     assert last == {"good": "ok", "half": "partial"}
+
+
+def test_a_source_that_has_given_nothing_yet_is_shown_as_running() -> None:
+    heard: list[Progress] = []
+    Runner([Job(name="stuck", timeout=0.1, start=lambda _: iter(()))], heard.append).run()
+    assert [(progress.state, progress.items) for progress in heard] == [("running", 0), ("ok", 0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,10 @@
 """What happens while sources are asked: one line a source on a terminal, nothing elsewhere."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from opsbrief import phrase
 from opsbrief.cli.settings import Settings
 from opsbrief.collect import Listener, Progress
 
@@ -20,25 +22,28 @@ def progress(settings: Settings) -> Iterator[Listener | None]:
     from rich.text import Text  # noqa: PLC0415 - same
 
     states: dict[str, Progress] = {}
+    began: dict[str, float] = {}
 
     def draw() -> Table:
         table = Table.grid(padding=(0, 2))
         for state in list(states.values()):
             mark, style = _MARK[state.state]
-            took = f"{state.took:.1f} s" if state.took else ""
-            gaps = f"{state.gaps} gap{'s' * (state.gaps != 1)}" if state.gaps else ""
+            took = state.took or time.monotonic() - began[state.source]
+            items = phrase.count(state.items, "item") if state.items or state.state != "running" else ""
             table.add_row(
                 Text(mark, style),
                 Text(state.source),
-                Text(f"{state.items} items", "dim"),
-                Text(gaps, "yellow"),
-                Text(took),
+                Text(items, "dim"),
+                Text(phrase.count(state.gaps, "gap") if state.gaps else "", "yellow"),
+                Text(f"{took:.1f} s"),
             )
         return table
 
     with Live(get_renderable=draw, console=settings.err, refresh_per_second=8, transient=True):
 
         def listen(state: Progress) -> None:
+            if state.source not in states or states[state.source].state != "running":
+                began[state.source] = time.monotonic()
             states[state.source] = state
 
         yield listen
