@@ -76,7 +76,10 @@ def test_few_points_are_wider_than_many(free: int, errors: float) -> None:
         (0.7, 1.0, 1.3, "unchanged"),
         (0.4, 0.8, 1.2, "too early"),
         (-1.0, 0.0, 1.0, "too early"),
+        (-11.0, -6.0, -0.8, "too early"),  # a few values that happen to fall
+        (3.0, 9.0, 15.0, "too early"),  # or to rise
         (1.2, 1.5, 1.8, "worse"),
+        (4.2, 5.0, 5.9, "worse"),
         (-np.inf, 0.0, np.inf, "too early"),
     ],
 )

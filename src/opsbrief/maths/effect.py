@@ -25,6 +25,7 @@ NEAR = 0.2  # part of the change that may at most be left of what is called fixe
 _TRACE = 0.05  # part that is left for certain, but too little to matter
 _MOST = 0.6  # part that must at least be left of what is called unchanged
 _MORE = 1.1  # part from which on it is worse
+_BLUR = 1.25  # width of an interval, beside what is left, that tells nothing
 _AIM = 0.75 * NEAR  # half-width at which a change that is gone will be told as gone
 
 
@@ -167,6 +168,8 @@ def left(before: Estimate, during: Estimate, after: Estimate) -> Left | None:
 
 def word(part: float, low: float, high: float) -> Word:
     """Return what an interval of the part that is left allows to say."""
+    if high - low > _BLUR * max(1.0, abs(part)):
+        return "too early"
     if low > _MORE:
         return "worse"
     if high < NEAR and (low <= _TRACE or part <= _TRACE):
