@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -270,6 +271,23 @@ def test_bad_input_is_a_sentence_and_a_code(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert folders(tmp_path) == []
+
+
+def test_of_very_many_releases_the_newest_are_looked_at_and_the_rest_is_a_gap(
+    opsbrief: Run, place: Path, tmp_path: Path
+) -> None:
+    start = datetime.now(UTC) - timedelta(hours=23)
+    rows = [f"{(start + timedelta(minutes=20 * number)).isoformat()}\t1.{number}\tbusy\n" for number in range(60)]
+    (place / "busy.log").write_text("".join(rows))
+    config = (place / CONFIG).read_text().replace("path: quiet.log", "path: busy.log")
+    (place / "busy.yaml").write_text(config)
+    args = ("--config", "busy.yaml", "weekly", "idle", "--since", "1d", "--json", "-o", tmp_path)
+    done = opsbrief(*args, cwd=place, XDG_STATE_HOME=str(tmp_path))
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    (service,) = document["services"]
+    assert [one["deploy"]["ref"] for one in service["releases"]] == [f"1.{number}" for number in range(20, 60)]
+    assert [gap["what"] for gap in service["gaps"]] == ["20 earlier releases"]
 
 
 def test_without_a_deploy_log_nothing_is_made_up(opsbrief: Run, tmp_path: Path) -> None:

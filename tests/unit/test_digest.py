@@ -171,6 +171,10 @@ def test_releases_are_compared_with_the_week_before_or_it_is_said_that_nobody_kn
     assert "the week before: at least 2" in page(mixed)
 
 
+def test_releases_that_were_not_looked_at_count_too() -> None:
+    assert "RELEASES 61, the week before: 0" in page(digest(Report(service="a", episodes=(bad(),), skipped=60)))
+
+
 def test_a_week_that_is_going_on_is_said_to_be_so_far() -> None:
     assert ", so far" in page(digest(Report(service="shop"), now=START + timedelta(days=2)))
     assert ", so far" not in page(digest(Report(service="shop")))

@@ -86,9 +86,9 @@ def command(
     patience, delay = duration(wait).total_seconds(), duration(jitter).total_seconds()
     _order(config, datetime.now(UTC), **given)  # what is wrong with it is said at once
     time.sleep(random.SystemRandom().uniform(0, delay))
-    now = datetime.now(UTC)
     book = ledger.place(config.files)
     with lock.held(book.with_suffix(".lock"), patience):
+        now = datetime.now(UTC)
         order = _order(config, now, **given)
         result = weekly.run(config, order, book, now=now, tell=lambda report: _tell(settings, report))
         refused = _mail(settings, config, result, to) if send is not None and result.folder else ""

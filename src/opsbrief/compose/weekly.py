@@ -111,7 +111,8 @@ def _headline(page: _Page) -> tuple[str, Tone]:
         return f"{name}: no release{old}{lost}", "unknown" if lost else "good"
     having = {report.service for report, _ in page.releases}
     of = f" of {phrase.count(len(having), 'service')}" if len(reports) > 1 else ""
-    head = f"{name}: {phrase.count(len(page.releases), 'release')}{of}"
+    every = len(page.releases) + sum(report.skipped for report in reports)
+    head = f"{name}: {phrase.count(every, 'release')}{of}"
     if page.bad:
         names = words.listing([page.title(pair) for pair in page.bad], 4)
         return f"{head}; something changed after {names}{lost}", "bad"
@@ -162,7 +163,7 @@ def _opening(page: _Page) -> Iterator[Line]:
 def _counts(page: _Page) -> Line:
     """Compare the number of releases with the stretch before."""
     told_ = [report for report in page.digest.reports if not report.error]
-    now = sum(len(report.episodes) for report in told_)
+    now = sum(len(report.episodes) + report.skipped for report in told_)
     earlier = [report.earlier for report in told_ if report.earlier is not None]
     unclear = len(earlier) < len(told_)
     before = f"{'at least ' if unclear and earlier else ''}{sum(earlier)}" if earlier or not told_ else "cannot tell"

@@ -52,6 +52,7 @@ class Report:
 
     service: str
     episodes: tuple[Episode, ...] = ()
+    skipped: int = 0  # further releases of the period, earlier ones, that were not looked at
     failed: tuple[Deploy, ...] = ()  # deploys of the period of which a log says that they failed
     earlier: int | None = 0  # releases in the stretch before; None: the deploy logs did not tell
     comparison: tuple[Finding, ...] = ()  # metrics and log rates of the period against the stretch before

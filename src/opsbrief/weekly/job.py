@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from opsbrief import pipeline, resolve
+from opsbrief import phrase, pipeline, resolve
 from opsbrief.analysis import analyse
 from opsbrief.compose import figures
 from opsbrief.compose.case import Case
@@ -21,17 +21,20 @@ from opsbrief.compose.service import compared
 from opsbrief.compose.verdict import LOGS
 from opsbrief.config import Config, load
 from opsbrief.config.values import Service
-from opsbrief.errors import BundleError
+from opsbrief.errors import BundleError, GapKind
 from opsbrief.length import spell
 from opsbrief.model.brief import Figure
 from opsbrief.model.chart import Moment
 from opsbrief.model.digest import Episode, Period, Report
-from opsbrief.model.evidence import Change, Event, Evidence
+from opsbrief.model.evidence import Change, Event, Evidence, Gap
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.releases import Release, merge
+from opsbrief.resolve import Logs
 
 REACH = timedelta(days=30)  # how far before the period the deploy logs are asked, for the release before the first
+MOST = 40  # releases of a service that are looked at, the newest; each costs as much as a brief
 WEEK = timedelta(days=7)
+CLOCKS = timedelta(hours=2)  # by which a week may be longer or shorter when the clocks change
 SERIES = frozenset(("series", "timeline", "hosts"))  # findings that a digest has no room for
 GRAPHS = 4  # releases of a service that have a graph
 
@@ -86,6 +89,7 @@ class _Week:
         told, gaps = resolve.history(logs, period.start - period.before - REACH, self._job.now, timeout=timeout)
         known = merge([[one for one in told if one.succeeded and one.source == log.name] for _, log in logs])
         inside = [at for at, release in enumerate(known) if period.start <= release.at < self._until]
+        skipped, inside = len(inside[:-MOST]), inside[-MOST:]
         episodes = [self._episode(known, at) for at in inside]
         own = self._service.scope
         scope = replace(own, metrics=tuple(one for one in own.metrics if not one.rank))  # two weeks of a wide net: no
@@ -100,7 +104,8 @@ class _Week:
             comparison=tuple(one for one in case.findings if one.code in ("shift", "log-volume")),
             changes=tuple(one for one in infrastructure if period.start <= one.at < self._until),
             watched=any(outcome.role == "infrastructure" for outcome in overview.outcomes),
-            gaps=(*gaps, *overview.gaps),
+            skipped=skipped,
+            gaps=(*gaps, *overview.gaps, *_skipped(skipped, logs)),
         )
         calm = all(tone(episode) == "good" for episode in report.episodes) and not compared(report)
         deploys = [known[at].lead for at in inside]
@@ -165,10 +170,21 @@ class _Week:
             anchor=Anchor("deploy", first.at, first.ref),
             before=first.at - period.start,
             zone=period.zone,
-            shifts=(("last-week", period.before),) if period.before == WEEK else (),
+            shifts=(("last-week", period.before),) if abs(period.before - WEEK) <= CLOCKS else (),
         )
         marks = [Moment("deploy", one.at, one.ref) for one in deploys]
         return figures.period(case, window, marks, f"service-{self._job.number:03}")
+
+
+def _skipped(count: int, logs: Logs) -> Iterator[Gap]:
+    if count:
+        yield Gap(
+            source=", ".join(log.name for _, log in logs),
+            what=phrase.count(count, "earlier release"),
+            kind=GapKind.TRUNCATED,
+            detail=f"only the newest {MOST} releases of the period are looked at",
+            hint="ask for a shorter period with --since",
+        )
 
 
 def _events(evidence: Evidence) -> Iterator[tuple[str, int, int]]:
