@@ -5,7 +5,6 @@ every configured deploy log is asked, side by side and under its own deadline, s
 costs a warning and not the window. Which one won, and what each said, stands in the receipt.
 """
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -19,15 +18,14 @@ from opsbrief.model.evidence import Gap
 from opsbrief.model.window import Anchor, Candidate, Deploy, Receipt, Window
 from opsbrief.receipt import explain
 from opsbrief.releases import Release
-from opsbrief.timespec import Reference, Shift, duration, parse, spell
+from opsbrief.settings import baselines
+from opsbrief.timespec import Reference, Shift, parse, spell
 
 __all__ = ["Ask", "Logs", "after", "explain", "fixed", "history", "resolve"]
 
 LONGEST = timedelta(days=92)  # of a window: more is a typing error or a load nobody wants to cause
 SHORTEST_BEFORE = timedelta(hours=2)  # of the stretch before, unless it is given
 LONGEST_BEFORE = timedelta(hours=24)
-WEEKS = 8  # weekly baselines at most
-_BASELINES = ("before", "before:6h", "last-week", "last-4-weeks", "2-weeks-ago", "none")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +50,7 @@ def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = No
     zone = _zone(ask.zone)
     since = parse(ask.since, now=now, zone=zone)
     until = parse(ask.until, now=now, zone=zone, end=True)
-    _baseline(ask.baseline)  # a wrong one is refused before anybody is asked
+    baselines(ask.baseline)  # a wrong one is refused before anybody is asked
     desk = Desk(logs, now, zone, reach=ask.reach, timeout=ask.timeout, listen=listen)
     last = desk.find(until, now)
     # "--since deploy~1 --until deploy" counts both from now; any other end limits where to look.
@@ -140,7 +138,7 @@ def _check_fix(ask: Ask, window: Window, found: Found, end: datetime) -> None:
 def _window(ask: Ask, first: Found, end: datetime, reason: str, notes: list[str], desk: Desk | None = None) -> Window:
     """Return the window from ``first`` to ``end`` with the baselines and the receipt."""
     start = first.at.replace(microsecond=0)
-    before, weeks = _baseline(ask.baseline)
+    before, weeks = baselines(ask.baseline)
     if before is None:
         before = min(max(end - start, SHORTEST_BEFORE), LONGEST_BEFORE)
     zone = _zone(ask.zone)
@@ -181,27 +179,6 @@ def _zone(name: str) -> ZoneInfo:
         near = get_close_matches(name, available_timezones(), 1)
         hint = f"did you mean {near[0]}?" if near else "write it as Europe/Berlin or UTC"
         raise WindowError(f"there is no time zone {name!r}", hint) from None
-
-
-def _baseline(items: Sequence[str]) -> tuple[timedelta | None, tuple[int, ...]]:
-    """Return the length of the stretch before (None: as long as the incident) and the weeks back."""
-    before: timedelta | None = timedelta(0)
-    weeks: set[int] = set()
-    for item in items:
-        name, _, length = item.strip().lower().partition(":")
-        found = re.fullmatch(r"last-week|last-([0-9]+)-weeks?|([0-9]+)-weeks?-ago", name)
-        many, single = (int(found[1] or 1), int(found[2] or 0)) if found else (0, 0)
-        if name == "before":
-            before = duration(length) if length else None
-            if before is not None and not timedelta(minutes=1) <= before <= LONGEST_BEFORE * 14:
-                raise WindowError(f"{item!r} is no useful baseline", "between before:1m and before:14d")
-        elif found and not length and 1 <= (single or many) <= WEEKS:
-            weeks |= {single} if single else set(range(1, many + 1))
-        elif name != "none" or length or len(items) > 1:
-            near = get_close_matches(item, _BASELINES, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_BASELINES)}; at most {WEEKS} weeks"
-            raise WindowError(f"there is no baseline {item!r}", hint)
-    return before, tuple(sorted(weeks))
 
 
 def _label(week: int) -> str:

@@ -5,11 +5,46 @@ reaching the sources through it.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Literal
 
+from opsbrief.errors import WindowError
 from opsbrief.secret import Secret
+from opsbrief.timespec import duration
+
+_WEEKS = 8  # weekly baselines at most
+_BEFORE = timedelta(minutes=1), timedelta(days=14)  # least and most length of the time before
+_BASELINES = ("before", "before:6h", "last-week", "last-4-weeks", "2-weeks-ago", "none")
+
+
+def baselines(items: Sequence[str]) -> tuple[timedelta | None, tuple[int, ...]]:
+    """Return the length of the stretch before (None: as long as the incident, 0: none) and the weeks back.
+
+    Raises WindowError for what is no baseline.
+    """
+    before: timedelta | None = timedelta(0)
+    weeks: set[int] = set()
+    for item in items:
+        name, _, length = item.strip().lower().partition(":")
+        found = re.fullmatch(r"last-week|last-([0-9]+)-weeks?|([0-9]+)-weeks?-ago", name)
+        many, single = (int(found[1] or 1), int(found[2] or 0)) if found else (0, 0)
+        if name == "before":
+            before = duration(length) if length else None
+            if before is not None and not _BEFORE[0] <= before <= _BEFORE[1]:
+                raise WindowError(f"{item!r} is no useful baseline", "between before:1m and before:14d")
+        elif found and not length and 1 <= (single or many) <= _WEEKS:
+            weeks |= {single} if single else set(range(1, many + 1))
+        elif name == "none" and not length:
+            if len(items) > 1:
+                raise WindowError("the baseline 'none' stands alone", "leave it out, or the others")
+        else:
+            near = get_close_matches(item, _BASELINES, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_BASELINES)}; at most {_WEEKS} weeks"
+            raise WindowError(f"there is no baseline {item!r}", hint)
+    return before, tuple(sorted(weeks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,15 +52,17 @@ class Defaults:
     """What holds where a command says nothing else."""
 
     baseline: tuple[str, ...] = field(
-        default=("before", "last-week"), metadata={"help": "what the incident is compared with", "single": True}
-    )
-    before: timedelta | None = field(
-        default=None, metadata={"help": "length of the time before the incident; default: worked out from the window"}
+        default=("before", "last-week"),
+        metadata={"help": "what the incident is compared with", "single": True, "baseline": True},
     )
     timeout: float | None = field(
         default=None, metadata={"help": "time each source may take, where it says nothing itself", "duration": True}
     )
     out: str = field(default=".", metadata={"help": "folder the bundles are written to", "path": True})
+
+    def __post_init__(self) -> None:
+        """Refuse baselines that exclude each other."""
+        baselines(self.baseline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +77,6 @@ class Pattern:
 class Redact:
     """What is taken out of the evidence. Credentials are, always."""
 
-    profile: Literal["internal", "external"] = field(
-        default="internal", metadata={"help": "external also masks hosts, addresses and users"}
-    )
     patterns: tuple[Pattern, ...] = field(default=(), metadata={"help": "patterns of your own"})
 
 

@@ -5,6 +5,7 @@ from opsbrief.analysis import analyse
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Gap, Outcome
 from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.scope import weekdays
 
 OLD = commit(-22 * 60)
 GAP = Gap(source="puppet", what="everything", kind=GapKind.TIMEOUT, detail="not finished within 30 s")
@@ -34,6 +35,21 @@ def test_a_commit_near_the_window_is_never_ruled_out(minutes: float) -> None:
     found = alibi(repo(OLD, commit(minutes)), outcome("puppetdb", "puppetdb"))
     assert found.verdict is Verdict.NOT_RULED_OUT
     assert "tune ntp" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("span", "days"),
+    [("fri-sun", {4, 5, 6}), ("Friday", {4}), ("sat - mon", {5, 6, 0}), ("thurs-fri", {3, 4}), ("", set())],
+)
+def test_a_freeze_is_a_weekday_or_a_span_of_them(span: str, days: set[int]) -> None:
+    assert weekdays(span) == days
+
+
+@pytest.mark.parametrize("span", ["fri-son", "fr", "-", "-fri", "fridays", "fri-sat-sun", "5"])
+def test_what_is_no_freeze_is_refused_and_costs_no_brief(span: str) -> None:
+    with pytest.raises(ValueError, match="weekday"):
+        weekdays(span)
+    assert alibi(repo(OLD), freeze=span).verdict is Verdict.CANNOT_TELL
 
 
 def test_a_gap_takes_the_verdict_away() -> None:

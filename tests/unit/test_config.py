@@ -1,5 +1,4 @@
 import os
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,7 +59,7 @@ def test_the_project_lies_over_the_user_and_the_environment_over_both(tmp_path: 
     user = tmp_path / "xdg" / "opsbrief" / "config.yaml"
     user.parent.mkdir(parents=True)
     user.write_text(
-        "timezone: Asia/Tokyo\ndefaults: {timeout: 5s, baseline: none, before: 2h}\n"
+        "timezone: Asia/Tokyo\ndefaults: {timeout: 5s, baseline: none, out: briefs}\n"
         "sources: {graphite: {type: graphite, url: http://u.example, auth: {bearer: {env: T}}}, "
         "old: {type: whisper, path: w}}\nredact: {patterns: [{name: a, regex: a}]}"
     )
@@ -74,7 +73,7 @@ def test_the_project_lies_over_the_user_and_the_environment_over_both(tmp_path: 
     graphite = config.sources["graphite"][1]
     assert isinstance(graphite, Graphite)
     assert (config.timezone, config.defaults.baseline) == ("UTC", ("last-week",))
-    assert config.defaults.before == timedelta(hours=2)
+    assert config.defaults.out.endswith("/briefs")
     # A source is never mixed of two files: the user's token must not go to the project's server.
     assert (graphite.url, graphite.auth.bearer, graphite.timeout) == ("http://p.example", None, 5.0)
     assert config.sources["old"][1].name == "old"
@@ -185,6 +184,16 @@ def test_deploys_in_order_with_other_options(tmp_path: Path) -> None:
         (BASE + "services: {s: {deploys: [puppe]}}", "services.s.deploys: there is no deploy log 'puppe'"),
         ("services: {s: {metrics: [{name: x}]}}", "services.s.metrics[0]: 'target' is missing"),
         ("redact: {patterns: [{name: x, regex: '('}]}", "redact.patterns[0].regex: is no regular expression"),
+        (
+            "defaults: {baseline: last-weak}",
+            "opsbrief.yaml:1:22: defaults.baseline: there is no baseline 'last-weak' (did you mean last-week?)",
+        ),
+        ("defaults: {baseline: [before, 'before:1s']}", "defaults.baseline[1]: 'before:1s' is no useful baseline"),
+        ("defaults: {baseline: [none, before]}", "defaults: the baseline 'none' stands alone"),
+        (
+            "services: {s: {infrastructure: {freeze: fri-son}}}",
+            "services.s.infrastructure.freeze: is no weekday and no span of them: 'fri-son' (write fri or fri-sun)",
+        ),
         ("deliver: {mail: {smtp: h, sendmail: [s], from: a@b}}", "deliver.mail: give either smtp or sendmail"),
     ],
 )

@@ -96,7 +96,7 @@ def test_the_schema_is_one_and_the_examples_are_valid_by_it(capsys: pytest.Captu
         "sources: {g: {type: git, path: x, role: other}}",
         "services: {s: {metrics: [{name: x}]}}",
         "services: {s: {metrics: [{target: x, worse: sideways}]}}",
-        "defaults: {before: 4}",
+        "defaults: {before: 4h}",
         "version: 2",
     ],
 )

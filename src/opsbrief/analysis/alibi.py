@@ -12,12 +12,12 @@ from fnmatch import fnmatchcase
 from opsbrief import phrase
 from opsbrief.model.evidence import Change, Evidence, Outcome
 from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.scope import weekdays
 from opsbrief.model.window import Window
 
 LEAD = timedelta(hours=2)  # a commit may be applied this much later, by the next run of the agent
 
 _APPLIED = ("puppet", "puppetdb")  # types of sources that know what was applied
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,10 @@ def _applied(evidence: Evidence) -> Part:
 
 def _freeze(evidence: Evidence) -> str:
     """Say whether the agreed freeze was kept, when the anchor falls on one of its days."""
-    days = _span(evidence.scope.infrastructure.freeze)
+    try:
+        days = weekdays(evidence.scope.infrastructure.freeze)
+    except ValueError:  # the configuration refuses it, a bundle may still hold it
+        return ""
     window = evidence.window
     zone = phrase.zone(window.zone)
     if not days or window.start.astimezone(zone).weekday() not in days:
@@ -166,12 +169,3 @@ def _freeze(evidence: Evidence) -> str:
         if broken
         else f"{agreed}: no commit seen during it"
     )
-
-
-def _span(freeze: str) -> frozenset[int]:
-    """Return the weekdays of "fri-sun" or "fri", Monday 0; nothing for what is no such span."""
-    first, _, last = freeze.lower().replace(" ", "").partition("-")
-    if first[:3] not in _DAYS or (last and last[:3] not in _DAYS):
-        return frozenset()
-    low, high = _DAYS.index(first[:3]), _DAYS.index((last or first)[:3])
-    return frozenset((low + step) % 7 for step in range((high - low) % 7 + 1))

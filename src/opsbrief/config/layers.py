@@ -13,7 +13,6 @@ BY_NAME = frozenset({"sources", "services"})  # an entry replaces the one below 
 VARIABLES = {
     "OPSBRIEF_TIMEZONE": ("timezone", ""),
     "OPSBRIEF_BASELINE": ("defaults", "baseline"),
-    "OPSBRIEF_BEFORE": ("defaults", "before"),
     "OPSBRIEF_TIMEOUT": ("defaults", "timeout"),
     "OPSBRIEF_OUT": ("defaults", "out"),
 }

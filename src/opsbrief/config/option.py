@@ -8,6 +8,8 @@ What a field's metadata may say:
 ``path``      a text that is a path: ``~`` and paths relative to the file's folder are resolved
 ``url``       a text that is an http(s) URL
 ``regex``     a text that is a regular expression
+``baseline``  a text that is a baseline, as in ``--baseline``
+``days``      a text that is a weekday or a span of them, ``fri-sun``
 ``duration``  a number of seconds that may be written ``20s`` or ``5m``
 ``single``    a list of which a single value may stand alone
 ``expand``    a list of host names in which ``app{1..8}`` stands for eight

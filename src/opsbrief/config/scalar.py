@@ -10,6 +10,8 @@ from typing import Any, get_origin
 from opsbrief.config.option import choices, closest
 from opsbrief.config.tree import Mark, Text, boolean, integer, number
 from opsbrief.errors import WindowError
+from opsbrief.model.scope import weekdays
+from opsbrief.settings import baselines
 from opsbrief.text import line
 from opsbrief.timespec import duration
 
@@ -24,12 +26,8 @@ def convert(hint: Any, node: Text, meta: Mapping[str, Any]) -> Any:  # noqa: ANN
         return _choice(allowed, node)
     if hint is float and meta.get("duration"):
         return _length(node)
-    if hint is str and meta.get("path"):
-        return _path(node)
-    if hint is str and meta.get("url"):
-        return _url(node)
-    if hint is str and meta.get("regex"):
-        return _pattern(node).pattern
+    if hint is str and (special := next((_TEXTS[name] for name in _TEXTS if meta.get(name)), None)):
+        return special(node)
     if found := _CONVERT.get(get_origin(hint) or hint):
         return found(node)
     raise ValueError(f"has a type that cannot be configured: {hint!r}", "a defect of the type of source")
@@ -109,6 +107,19 @@ def _positive(seconds: float, node: Text) -> float:
     return seconds
 
 
+def _baseline(node: Text) -> str:
+    try:
+        baselines((node.text,))
+    except WindowError as error:
+        raise ValueError(error.message, error.hint) from None
+    return node.text
+
+
+def _days(node: Text) -> str:
+    weekdays(node.text)
+    return node.text
+
+
 def _url(node: Text) -> str:
     if node.text and not _URL.fullmatch(node.text):
         raise ValueError(f"is not an http(s) URL: {_quoted(node)}", "it looks like https://host:port/path")
@@ -137,6 +148,14 @@ def _pattern(node: Text) -> "re.Pattern[str]":
         raise ValueError(f"is no regular expression: {error}") from None
 
 
+#: what metadata says of a text -> how it is read
+_TEXTS: Mapping[str, Callable[[Text], str]] = {
+    "path": _path,
+    "url": _url,
+    "regex": lambda node: _pattern(node).pattern,
+    "baseline": _baseline,
+    "days": _days,
+}
 _CONVERT: Mapping[Any, Callable[[Text], Any]] = {
     str: lambda node: node.text,
     Path: lambda node: Path(_path(node)),

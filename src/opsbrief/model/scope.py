@@ -39,11 +39,30 @@ class Logs:
 class Infrastructure:
     """What "the infrastructure" means for the service."""
 
-    freeze: str = field(default="", metadata={"help": "days on which no changes are agreed: fri-sun"})
+    freeze: str = field(default="", metadata={"help": "days on which no changes are agreed: fri-sun", "days": True})
     paths: tuple[str, ...] = field(
         default=(), metadata={"help": "only these paths of infrastructure repositories matter"}
     )
     nodes: str = field(default="", metadata={"help": "which nodes of Puppet are the service's"})
+
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def weekdays(span: str) -> frozenset[int]:
+    """Return the weekdays of "fri-sun", "friday" or "", Monday 0. Raises ValueError(message, hint)."""
+    first, _, last = span.lower().replace(" ", "").partition("-")
+    if not span.strip():
+        return frozenset()
+    found = [day for name in (first, last or first) for day, full in enumerate(_DAYS) if name and _short(name, full)]
+    if len(found) != 2:
+        raise ValueError(f"is no weekday and no span of them: {span[:60]!r}", "write fri or fri-sun")
+    low, high = found
+    return frozenset((low + step) % 7 for step in range((high - low) % 7 + 1))
+
+
+def _short(name: str, full: str) -> bool:
+    return len(name) >= 3 and full.startswith(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
