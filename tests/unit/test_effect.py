@@ -446,3 +446,13 @@ def test_weeks_that_would_hold_the_incident_are_left_out() -> None:
 def test_an_estimate_of_nothing_is_not_sure() -> None:
     assert not Estimate(0.0, -1.0, 1.0, 10).sure
     assert Estimate(2.0, 1.0, 3.0, 10).sure
+
+
+def test_each_phase_is_asked_for_by_itself() -> None:
+    whole = mended.window(30)
+    assert [(span.label, span.end - span.start) for span in whole.phases()] == [
+        ("after", timedelta(minutes=30)),
+        ("during", timedelta(minutes=DURING)),
+        ("before", timedelta(minutes=BEFORE)),
+    ]
+    assert not list(replace(whole, fix=None).phases())

@@ -160,7 +160,7 @@ def _about(lead: Finding) -> str:  # noqa: PLR0911 - a clause a word
             return f"{subject} {moves} faster" if slope else f"{subject} at {now}"
         case Verdict.TOO_EARLY:
             return f"{subject} not told yet"
-    return text.line(lead.headline, 100)
+    return text.line(lead.headline, 120).replace(": cannot tell, ", ": ", 1)
 
 
 def _lines_about(case: Case) -> str:
@@ -227,7 +227,8 @@ def _window(case: Case) -> Iterator[Line]:
     )
     asked = f"--fix {text.line(window.receipt.since, 60)}: " if window.receipt else ""
     by = f"{text.line(window.fix.source, 40)}, {window.fix.time_kind}" if window.fix.source else "a given time"
-    yield Line(label="Fix", text=f"{asked}{text.line(window.fix.ref, 40)} {case.moment(window.fix.at)} ({by})")
+    named = " ".join(words.unique((text.line(window.fix.ref, 40), case.moment(window.fix.at))))
+    yield Line(label="Fix", text=f"{asked}{named} ({by})")
     for warning in window.receipt.warnings if window.receipt else ():
         yield Line(label="Note", text=text.line(warning, 300), tone="unknown")
     made = case.moment(first.end, seconds=False)
@@ -281,9 +282,10 @@ def _verdicts(case: Case) -> Iterator[Line]:
 
 def _tally(findings: Sequence[Finding], thing: str) -> str:
     """Return "2 of 3 patterns gone, 1 too early", "1 pattern gone"."""
-    counts: dict[Verdict, int] = {}
+    counts: dict[str, int] = {}
     for finding in findings:
-        counts[finding.verdict] = counts.get(finding.verdict, 0) + 1
+        word = "not told" if finding.verdict is Verdict.CANNOT_TELL else str(finding.verdict)
+        counts[word] = counts.get(word, 0) + 1
     (first, many), *rest = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     if len(findings) == 1:
         return f"1 {thing} {first}"
@@ -432,13 +434,14 @@ def _rates(case: Case, found: Sequence[Finding], cut: int) -> Table:
 def _pattern(case: Case, finding: Finding) -> tuple[Cell, ...]:
     level = said(finding, "level", 12)
     tone: Tone = _TONES.get(finding.verdict, "plain") if level in _ERRORS else "plain"
+    read = real(finding, "rate_after") is not None
     rates = " → ".join(phrase.number(real(finding, f"rate_{name}")) for name in ("before", "during", "after"))
     return (
         Cell(text=str(finding.verdict), tone=tone),
         Cell(text=level),
         Cell(text=message(finding, 160), code=True, refs=refs(finding)),
         Cell(text=rates),
-        Cell(text=case.moment(finding.onset.at) if finding.onset else "not since"),
+        Cell(text=case.moment(finding.onset.at) if finding.onset else "not since" if read else ""),
     )
 
 
