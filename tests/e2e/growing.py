@@ -81,7 +81,7 @@ class Growing:
     def _line(self, at: int) -> str:
         stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S,000")
         usual = f"{stamp} INFO  GET /products/{at} 200\n"
-        return usual + (f"{stamp} ERROR connection {at} not released\n" if self._leaks(at) and not at % 3 else "")
+        return usual + (f"{stamp} ERROR connection {at} not released\n" if self._leaks(at) else "")
 
 
 def _append(path: Path, times: list[int], values: list[float]) -> None:

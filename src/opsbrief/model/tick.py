@@ -118,6 +118,6 @@ class Tick:
     marks: tuple[Moment, ...]  # deploys, the fix, restarts, alarms
     fix: Moment | None
     settling: Settling
-    turned: bool  # a verdict is another than in the tick before
+    turned: bool  # a verdict is another than the one told before
     took: float  # seconds of asking and judging
     defect: str = ""  # judging failed; what is shown otherwise is of the tick before
