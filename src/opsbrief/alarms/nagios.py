@@ -77,15 +77,15 @@ def _notification(*, service: bool) -> Callable[[str], Entry]:
     """Read a notification. Whom it went to, and who acknowledged, are persons and stay out."""
 
     def read(rest: str) -> Entry:
-        _contact, host, *parts = rest.split(";", 8 if service else 7)
+        _contact, host, *parts = rest.split(";")
         name = parts.pop(0) if service else ""
-        what, _command, *more = parts
-        output, _author, comment = [*more, "", "", ""][:3]
+        what, _command, *tail = parts
         told, _, state = what.partition(" (")
         if told == "ACKNOWLEDGEMENT":
-            said = comment or output
-            return Entry(host, name, line(state.rstrip(")"), 20), "", "acknowledgement", line(said, _OUTPUT))
-        return Entry(host, name, line(told, 30), "", "notification", line(output, _OUTPUT))
+            # Nagios keeps ";" out of the output, Icinga 2 does not: then nobody can tell where the author stands.
+            comment = ";".join(tail[2:]) if state or len(tail) == 3 else ""
+            return Entry(host, name, "", "", "acknowledgement", line(comment, _OUTPUT))
+        return Entry(host, name, line(told, 30), "", "notification", line(tail[0] if tail else "", _OUTPUT))
 
     return read
 

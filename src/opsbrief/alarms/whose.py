@@ -11,7 +11,7 @@ class Whose:
     hosts: tuple[str, ...]  # of the service; none: every host
     more: tuple[str, ...] = ()  # patterns with * and ?
     services: tuple[str, ...] = ()  # patterns with * and ?; none: every check
-    known: bool = False  # whether one of the hosts was seen at all
+    seen: dict[str, None] = field(default_factory=dict)  # of those that are meant
     others: dict[str, None] = field(default_factory=dict)
     _cache: dict[str, str] = field(default_factory=dict)
 
@@ -20,10 +20,15 @@ class Whose:
         if (found := self._cache.get(name)) is None:
             found = self._cache[name] = self._find(name)
         if found:
-            self.known = True
+            self.seen[found] = None
         elif len(self.others) < 1000:
             self.others[name] = None
         return found
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The hosts of the service that were not seen."""
+        return tuple(host for host in self.hosts if host not in self.seen)
 
     def _find(self, name: str) -> str:
         if not self.hosts and not self.more:

@@ -76,7 +76,7 @@ class NagiosLog(Source):
             yield self._gap(f"alarms before {files.shown(shelf.first)}", "the oldest line is of then", hint)
         for begin, end in files.pauses(runs, since, until):
             yield self._gap(f"alarms from {files.shown(begin)} to {files.shown(end)}", "the monitoring did not run")
-        if whose.others and not whose.known:
+        if whose.others and not whose.seen:
             names = ", ".join(list(whose.others)[:5]) + (", ..." if len(whose.others) > 5 else "")
             detail = f"none of the hosts asked about is mentioned in the window; mentioned: {names}"
             yield self._gap("alarms of the service's hosts", detail, "names may differ; list them under hosts")
