@@ -191,6 +191,25 @@ def test_a_defect_in_judging_is_said_and_the_next_tick_tries_again(world: World)
     assert not three.defect
 
 
+def test_a_defect_in_keeping_what_came_is_said_and_the_next_tick_tries_again(world: World) -> None:
+    broken = [False, True, False]
+
+    def clean(items: tuple[object, ...]) -> tuple[object, ...]:
+        if broken[0]:
+            raise ZeroDivisionError("a defect")
+        return items
+
+    judge = Judge()
+    watch = Watch(plan(world), lambda: clean, judge)
+    one = watch.tick(world.pass_(30))
+    broken.pop(0)
+    two = watch.tick(world.pass_(30))
+    broken.pop(0)
+    three = watch.tick(world.pass_(30))
+    assert [bool(tick.defect) for tick in (one, two, three)] == [False, True, False]
+    assert sum(sample.total for sample in judge.lines()) == truth(world)
+
+
 # Days
 
 

@@ -48,7 +48,7 @@ class Screen:
     def __init__(self, watch: Watch, console: Console, every: float, stop: Callable[[Tick], bool]) -> None:
         """Take what is watched, where it is drawn, the seconds between ticks, and what ends it."""
         self._watch, self._console, self._every, self._stop = watch, console, every, stop
-        self._ticks: queue.SimpleQueue[Tick | BaseException | None] = queue.SimpleQueue()
+        self._ticks: queue.SimpleQueue[Tick | None] = queue.SimpleQueue()
         self._wake_out, self._wake_in = os.pipe()
         os.set_blocking(self._wake_in, False)
         self._go, self._end = threading.Event(), threading.Event()
@@ -75,16 +75,14 @@ class Screen:
         )
 
     def _ask(self) -> None:
-        """Run the loop in its thread; the last thing put is None, or what went wrong."""
+        """Run the loop in its thread; the last thing put is None, whatever happens."""
         try:
             for tick in self._watch.ticks(lambda: datetime.now(UTC), self._sleep, self._stop, self._listen):
                 self._put(tick)
-        except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
-            self._put(error)
-        else:
+        finally:
             self._put(None)
 
-    def _put(self, thing: Tick | BaseException | None) -> None:
+    def _put(self, thing: Tick | None) -> None:
         self._ticks.put(thing)
         self._wake()
 
@@ -125,11 +123,9 @@ class Screen:
             else:
                 self._go.set()
 
-    def _take(self, thing: Tick | BaseException | None) -> None:
+    def _take(self, thing: Tick | None) -> None:
         if thing is None:
             self._end.set()
-        elif isinstance(thing, BaseException):
-            raise thing
         else:
             self._tick = thing
             if thing.turned:

@@ -120,4 +120,4 @@ class Tick:
     settling: Settling
     turned: bool  # a verdict is another than the one told before
     took: float  # seconds of asking and judging
-    defect: str = ""  # judging failed; what is shown otherwise is of the tick before
+    defect: str = ""  # a defect of opsbrief in this tick; what is shown otherwise is of the tick before

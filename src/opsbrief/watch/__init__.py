@@ -18,7 +18,7 @@ from opsbrief.collect import Listener, Runner
 from opsbrief.model.brief import Tone
 from opsbrief.model.chart import Moment
 from opsbrief.model.effect import First
-from opsbrief.model.evidence import Change, Event, Evidence, Item, LogSample, Outcome, Series
+from opsbrief.model.evidence import Change, Event, Evidence, Gap, Item, LogSample, Outcome, Series
 from opsbrief.model.finding import Verdict
 from opsbrief.model.tick import Note, State, Tick
 from opsbrief.model.window import Anchor, Deploy, TimeKind
@@ -58,6 +58,7 @@ class Watch:
         self._said: dict[str, Verdict] = {}  # the last word on each metric that was told
         self._doubt: dict[str, Verdict] = {}  # the word of the last tick
         self._states: dict[str, State] = {}
+        self._gaps: tuple[Gap, ...] = ()
         self._number = 0
 
     def ticks(
@@ -82,12 +83,14 @@ class Watch:
         """Ask everybody who is due, judge what is known, and say it. Raises KeyboardInterrupt on Ctrl-C."""
         begun = monotonic()
         self._number += 1
-        fresh = self._ask(now, listen)
-        evidence = self._evidence(now)
+        fresh: list[Note] = []
         defect = ""
         try:
+            fresh = self._ask(now, listen)
+            evidence = self._evidence(now)
+            self._gaps = evidence.gaps
             self._view = self._judge(self._with_fix(evidence))
-        except Exception:  # noqa: BLE001 - a defect in judging must not end a watch of hours; the next tick tries again
+        except Exception:  # noqa: BLE001 - a defect must not end a watch of hours; the next tick tries again
             defect = text.line(traceback.format_exc(limit=-1), 300)
         turned = list(self._turned(now))
         fresh += [*self._found(now), *turned, *self._answers(now)]
@@ -107,7 +110,7 @@ class Watch:
             notes=tuple(self._notes),
             fresh=tuple(fresh[:BURST]),
             states=tuple(self._states.values()),
-            gaps=evidence.gaps,
+            gaps=self._gaps,
             marks=tuple(self._marks()),
             fix=self._mark(self._fix) if self._fix else None,
             settling=self._rule.step(now, self._view.rows, fixed=self._view.fixed, waits=waits),
