@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from opsbrief.alerts import Search
 from opsbrief.collect import Job, Listener, Runner, Tray
 from opsbrief.errors import NoDeployError, WindowError
 from opsbrief.model.evidence import Gap
@@ -46,21 +47,25 @@ class Desk:
         reach: timedelta,
         timeout: float,
         listen: Listener | None = None,
+        alarms: Logs = (),
     ) -> None:
-        """Take the logs and how far back (``reach``) and how long each (``timeout``, seconds) is asked."""
+        """Take logs, sources of alarms, how far back (``reach``) and how long each (``timeout``, seconds) is asked."""
         self._logs = logs
         self._now = now
         self._zone = zone
         self._reach = reach
         self._timeout = timeout
         self._listen = listen
+        self._alarms = alarms
+        self._heard = False  # whether those were asked
         self._told: dict[datetime, list[list[Deploy]]] = {}
         self._gaps: list[Gap] = []
 
     @property
     def asked(self) -> tuple[str, ...]:
         """The names of the logs that were asked."""
-        return tuple(source.name for _, source in self._logs) if self._told else ()
+        logs = self._logs if self._told else ()
+        return tuple(source.name for _, source in (*logs, *(self._alarms if self._heard else ())))
 
     @property
     def warnings(self) -> list[str]:
@@ -72,9 +77,7 @@ class Desk:
         if isinstance(end, Instant):
             return Found(at=end.at, anchor=Anchor("time", end.at), reason=f"{end.text} as given")
         if end.kind == "alert":
-            raise WindowError(
-                "no alarm source is configured, so --since alert cannot be resolved", "give the time of the first alarm"
-            )
+            return self._alert(end, limit)
         if not self._logs:
             raise WindowError(
                 f"no deploy log is configured, so {end.text!r} cannot be resolved",
@@ -84,6 +87,35 @@ class Desk:
         if end.kind == "deploy":
             return self._deploy(end, limit, told)
         return self._ref(end.kind, end, limit, told)
+
+    def _alert(self, end: Reference, limit: datetime) -> Found:
+        search = Search(
+            sources=self._alarms, zone=self._zone.key, reach=self._reach, timeout=self._timeout, listen=self._listen
+        )
+        self._heard = True
+        readings = [(end.ref, end.offset), *([(end.whole, Shift())] if end.whole else [])]
+        found, nothing = [], None
+        for ref, offset in readings:  # a name may end like an offset: alert:app1!disk-2d
+            try:
+                found.append((search.newest(ref, limit), offset))
+            except NoDeployError as error:
+                nothing = nothing or error
+        if len(found) > 1:
+            raise WindowError(
+                f"{end.text!r} may mean the alarm {end.whole} or the time around {end.ref}",
+                f"put a blank before the offset, or give a time: {FORMS}",
+            )
+        if nothing and not found:
+            raise nothing
+        (alert, offset) = found[0]
+        self._gaps += alert.gaps
+        event = alert.event
+        which = f"the newest hard problem, {alert.name} {event.state}, of {alert.count}"
+        return Found(
+            at=offset.apply(event.at, self._zone),
+            anchor=Anchor("alert", event.at, alert.name, event.output, alert.source, TimeKind.EVENT_TIME),
+            reason=f"{end.text}: {which} in the {spell(alert.searched)} before, time of {alert.source}",
+        )
 
     def _entries(self, limit: datetime) -> list[list[Deploy]]:
         if limit not in self._told:

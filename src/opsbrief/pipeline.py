@@ -84,7 +84,8 @@ def window(config: "Config", order: Order, *, now: datetime | None = None, liste
         zone=config.timezone,
         timeout=order.timeout or config.defaults.timeout or TIMEOUT,
     )
-    return resolve(ask, config.deploy_logs(service), now=now or datetime.now(UTC), listen=listen)
+    now = now or datetime.now(UTC)
+    return resolve(ask, config.deploy_logs(service), now=now, listen=listen, alarms=config.alarm_logs(service))
 
 
 def gather(

@@ -40,8 +40,8 @@ class Ask:
     timeout: float = 30.0  # seconds for each deploy log (less where its own timeout is less)
 
 
-def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = None) -> Window:
-    """Return the window that ``ask`` means at ``now``.
+def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = None, alarms: Logs = ()) -> Window:
+    """Return the window that ``ask`` means at ``now``; ``alarms`` are asked for ``alert``.
 
     Raises WindowError for an expression that is wrong or a window that cannot be, and
     NoDeployError when the deploy logs know nothing that fits.
@@ -51,7 +51,7 @@ def resolve(ask: Ask, logs: Logs, *, now: datetime, listen: Listener | None = No
     since = parse(ask.since, now=now, zone=zone)
     until = parse(ask.until, now=now, zone=zone, end=True)
     baselines(ask.baseline)  # a wrong one is refused before anybody is asked
-    desk = Desk(logs, now, zone, reach=ask.reach, timeout=ask.timeout, listen=listen)
+    desk = Desk(logs, now, zone, reach=ask.reach, timeout=ask.timeout, listen=listen, alarms=alarms)
     last = desk.find(until, now)
     # "--since deploy~1 --until deploy" counts both from now; any other end limits where to look.
     counted = isinstance(until, Reference) and until.kind == "deploy" and not until.ref

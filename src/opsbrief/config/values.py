@@ -10,7 +10,7 @@ from opsbrief.errors import ConfigError, Problem
 from opsbrief.model.scope import Infrastructure, Logs, Metric, Scope
 from opsbrief.secret import Secret
 from opsbrief.settings import Defaults, Deliver, Redact
-from opsbrief.source import Source
+from opsbrief.source import AlarmLog, Source
 
 Sourced = tuple[str, Source]  # (type, source)
 
@@ -106,6 +106,14 @@ class Config:
             (kind, replace(source, scope=service.scope))
             for kind, source in self.deploys
             if not service.deploys or source.name in service.deploys
+        ]
+
+    def alarm_logs(self, service: Service) -> list[Sourced]:
+        """Return the (type, source) pairs that know alarms of a service."""
+        return [
+            (kind, replace(source, scope=service.scope))
+            for name, (kind, source) in self.sources.items()
+            if isinstance(source, AlarmLog) and (not service.sources or name in service.sources)
         ]
 
     def secrets(self) -> tuple[str, ...]:
