@@ -46,6 +46,11 @@ class Source(ABC):
         """
 
     @property
+    def given(self) -> frozenset[str]:
+        """Return what it gives as it is configured: all of ``gives``, or a part where its options decide."""
+        return self.gives
+
+    @property
     def role(self) -> Role:
         """Return whether changes seen here are of the infrastructure or of the application."""
         return ""

@@ -34,10 +34,15 @@ SCOPE = Scope(service="shop", hosts=("app1",), metrics=(Metric(target="collectd.
 TIMEOUT = 1.5
 
 #: What a source needs besides url or path.
-EXTRA: dict[str, dict[str, Any]] = {"elasticsearch": {"index": "logs-*"}, "git": {"role": "infrastructure"}}
+EXTRA: dict[str, dict[str, Any]] = {
+    "elasticsearch": {"index": "logs-*"},
+    "git": {"role": "infrastructure"},
+    "http": {"form": "series"},
+}
 
 WEB = [kind for kind in kinds() if issubclass(load(kind), Web)]
 FILES = [kind for kind in kinds() if "path" in {field.name for field in dataclasses.fields(load(kind))}]
+PROGRAMS = [kind for kind in kinds() if kind not in {*WEB, *FILES}]
 #: These say nothing wrong in their bodies, only that there is nothing; which gap names it differs.
 ODD_BODIES = {"null", "a_string", "a_number", "a_list", "an_object", "not_utf8"}
 FITTING = {
@@ -52,8 +57,8 @@ FITTING = {
 }
 
 
-def test_every_source_is_in_one_of_the_two_suites() -> None:
-    assert set(WEB) | set(FILES) == set(kinds())
+def test_every_source_is_in_one_of_the_suites() -> None:
+    assert all("command" in {field.name for field in dataclasses.fields(load(kind))} for kind in PROGRAMS)
 
 
 def run(kind: str, **options: Any) -> Outcome:
@@ -134,3 +139,38 @@ def test_a_file_that_may_not_be_read_is_said(kind: str, tmp_path: Path) -> None:
     path.write_text("x")
     path.chmod(0)
     assert run(kind, path=str(path)).gaps
+
+
+#: Programs that do not do what they should, as words for a shell; then the gap that fits, where only one does.
+MISDEEDS: dict[str, tuple[str, GapKind | None]] = {
+    "fails": ("echo went wrong >&2; exit 3", GapKind.UNAVAILABLE),
+    "is_killed": ("kill -9 $$", GapKind.UNAVAILABLE),
+    "hangs": ("exec sleep 60", GapKind.TIMEOUT),
+    "leaves_a_child_with_its_output": ("sleep 60 & echo", GapKind.TIMEOUT),
+    "never_ends": ("exec yes", None),
+    "floods_both_outputs": ("yes >&2 & exec yes", None),
+    "garbage": ("exec head -c 100000 /dev/urandom", None),
+    "one_long_line": ("head -c 10000000 /dev/zero | tr '\\0' x", None),
+    "moves_the_cursor": (r"printf '\033[2J\033[1A%s\n' x", None),
+    "deep": (r"head -c 100000 /dev/zero | tr '\0' '['", None),
+}
+
+
+@pytest.mark.parametrize("misdeed", MISDEEDS)
+@pytest.mark.parametrize("form", ["series", "events", "logs", "changes", "reading"])
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_faulty_program_becomes_a_gap(kind: str, form: str, misdeed: str) -> None:
+    script, fitting = MISDEEDS[misdeed]
+    outcome = run(kind, form=form, command=("sh", "-c", script))
+    found = {gap.kind for gap in outcome.gaps}
+    assert outcome.gaps or form == "reading", "nothing is wrong?"  # a reading is whatever was printed
+    assert GapKind.BUG not in found
+    assert fitting is None or fitting in found
+    assert "\x1b" not in str([(gap.what, gap.detail) for gap in outcome.gaps])
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_a_program_that_is_not_there_is_said(kind: str) -> None:
+    (gap,) = run(kind, form="reading", command=("/no/such/program",)).gaps
+    assert gap.kind is GapKind.UNAVAILABLE
+    assert "/no/such/program" in gap.detail

@@ -22,7 +22,7 @@ def ask(settings: Settings, kind: str, given: dict[str, Any]) -> tuple["Evidence
     config = settings.load()
     order = options.order(**given)
     active = config.active(config.service(order.service), order.only, order.skip)
-    names = tuple(source.name for _, source in active if kind in source.gives)
+    names = tuple(source.name for _, source in active if kind in source.given)
     if not names:
         raise ConfigError(
             Problem("", "sources", f"no active source gives {kind}", "'opsbrief sources' lists the types")

@@ -80,7 +80,7 @@ class Question:
     @property
     def scoped(self) -> bool:
         """Whether the answer depends on the service."""
-        return not self.deploys and bool(self.source.gives & {"metrics", "logs"})
+        return not self.deploys and bool(self.source.given & {"metrics", "logs"})
 
     def job(self, window: Window, timeout: float | None = None) -> "Job[Item | Deploy]":
         """Return it as a job for the runner."""
@@ -136,7 +136,7 @@ def _missing(question: Question, figures: Mapping[str, Any]) -> Gap | None:
     """Answering is not enough: a source of metrics or logs that gives none is named."""
     if question.deploys:
         return None
-    gives = question.source.gives
+    gives = question.source.given
     wants = [("metrics", "points"), ("logs", "lines")]
     if not any(what in gives for what, _ in wants) or any(figures.get(count) for _, count in wants):
         return None

@@ -112,5 +112,7 @@ def _example(one: dict[str, Any]) -> list[str]:
 def _sample(row: dict[str, Any]) -> str:
     if row["type"].startswith("one of "):
         return str(row["type"]).removeprefix("one of ").split(", ")[0]
+    if row["type"].startswith("a list of ") and row["name"] != "path":
+        return "[PROGRAM, ARGUMENT]" if row["name"] == "command" else "[ONE, TWO]"
     samples = {"url": "https://host.example", "path": "/path/to/it"}
     return samples.get(row["name"]) or {"a path": "/path/to/it", "a whole number": "1"}.get(row["type"], "TEXT")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from opsbrief.lines.layout import Layout
 from opsbrief.model.evidence import Histogram, LogRecord
+from opsbrief.model.window import Span, Window
 
 STEP = 60  # seconds of a histogram's bucket
 _RAW = 32 << 10  # bytes of a kept record; what is longer is cut, and the cut is said
@@ -87,6 +88,18 @@ class Tally:
         )
 
 
+def stretches(window: Window) -> Iterator[Span]:
+    """Yield the stretches that are sampled each for itself, the most wanted first: incident, before, weeks before."""
+    if window.fix:  # each phase deserves lines of its own, however short it is
+        yield from (span for span in window.phases() if span.seconds > 0)
+        return
+    yield window.incident
+    if window.prior.seconds > 0:
+        yield window.prior
+    for label, shift in window.shifts:
+        yield Span(label, window.start - shift, window.end - shift, shift)
+
+
 def cut(block: bytes, start: int, end: int) -> tuple[bytes, int]:
     """Return the bytes of a record and how many of it were left off."""
     return block[start : min(end, start + _RAW)], max(0, end - start - _RAW)
@@ -101,6 +114,6 @@ def _record(kept: Kept) -> LogRecord:
         timestamp=record.timestamp,
         body=record.body,
         severity_text=record.severity_text,
-        attributes={**record.attributes, "log.file.name": kept.file},
+        attributes={**record.attributes, **({"log.file.name": kept.file} if kept.file else {})},
         resource=resource,
     )

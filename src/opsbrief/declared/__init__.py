@@ -1,0 +1,1 @@
+"""Anything that gives JSON or lines becomes evidence by what the YAML declares of it."""
