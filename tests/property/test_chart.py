@@ -5,7 +5,7 @@ from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from tests.unit.charts import RELEASE, series, window
@@ -67,6 +67,7 @@ def test_a_band_encloses_every_point_of_every_series(many: list[np.ndarray], col
 
 
 @given(VALUES, st.integers(1, 80))
+@example(np.array([0.0, 5e-324]), 2)  # the smallest number there is
 def test_a_sparkline_shows_the_peak_and_every_longer_gap(values: np.ndarray, width: int) -> None:
     spark = sparkline(values, width)
     assert len(spark) == min(width, values.size)

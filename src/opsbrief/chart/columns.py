@@ -137,6 +137,6 @@ def sparkline(values: Floats, width: int = 40) -> str:
         flat = BLOCKS[0] if high <= 0 else BLOCKS[3]
         return "".join(" " if np.isnan(peak) else flat for peak in peaks)
     base = 0.0 if 0 <= low < 0.9 * high else low
-    share = (peaks / 2 - base / 2) / (high / 2 - base / 2)  # halved: the span of two floats may be none
+    share = (peaks - base) / (high - base)  # finite() keeps the span of the ends below the largest float
     steps = np.where(np.isnan(share), -1, np.ceil(share * len(BLOCKS)) - 1).astype(np.intp)
     return "".join(" " if np.isnan(peak) else BLOCKS[max(0, step)] for peak, step in zip(peaks, steps, strict=True))
