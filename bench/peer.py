@@ -1,7 +1,8 @@
 """A Graphite and an Elasticsearch on one loopback port, every answer baked beforehand.
 
 They answer what opsbrief, curl and the scripts beside it really ask, in the form that graphite-web 1.1 and
-Elasticsearch 8 give (measured against both), and cost next to nothing themselves:
+Elasticsearch 8 document, and cost next to nothing themselves. What the real ones cost or how fast they are
+is not measured with it:
 
 - ``POST /render`` for any of 30 panels x 4 hosts x 1,440 points, ``format=raw`` or ``json``
 - ``_field_caps``, ``_search`` with counts and a histogram over 10,000 lines of 100 patterns
