@@ -77,6 +77,10 @@ class Pattern:
 class Redact:
     """What is taken out of the evidence. Credentials are, always."""
 
+    share: Literal["internal", "external"] = field(
+        default="internal",
+        metadata={"help": "external: pseudonyms instead of hosts, addresses and people, as with --share"},
+    )
     patterns: tuple[Pattern, ...] = field(default=(), metadata={"help": "patterns of your own"})
 
 
