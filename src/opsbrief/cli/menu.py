@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("metrics", "Show which metrics changed since an instant."),
         ("logs", "Show which log patterns are new, exploded or vanished."),
         ("changes", "Show commits, tags and deploys in the window."),
+        ("alarms", "Show alarms, acknowledgements, downtimes and restarts in the window."),
     ),
     "A finished bundle": (
         ("render", "Write the brief of a bundle again, offline."),

@@ -12,7 +12,8 @@ F = Callable[..., Any]
 
 TIMES = (
     "T is ISO 8601 (2026-11-20T15:02+01:00), an age (2h, -90min, '2 days ago'), an hour (17:00, 'friday 15:00', "
-    "'yesterday 14:00'), an epoch, or an anchor: deploy, deploy~1, deploy:2.14.0, tag:v2.14.0, commit:abc123, "
+    "'yesterday 14:00'), an epoch, or an anchor: deploy, deploy~1, deploy:2.14.0, tag:v2.14.0, commit:abc123, alert, "
+    "alert:HOST!SERVICE, "
     "each with +30m or -30m behind it."
 )
 

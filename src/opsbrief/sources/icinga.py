@@ -30,7 +30,7 @@ _NOT_HERE = (400, 404, 405, 500)
 class Icinga(Web):
     """Icinga 2: history from Icinga DB Web, the IDO or Elasticsearch, present states from its own API."""
 
-    gives: ClassVar[frozenset[str]] = frozenset({"events"})
+    gives: ClassVar[frozenset[str]] = frozenset({"events", "alarms"})
 
     history: Literal["auto", "icingadb", "ido", "elasticsearch", "none"] = field(
         default="auto", metadata={"help": "what stands at the url; none: Icinga's own API, which has no history"}

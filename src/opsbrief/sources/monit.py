@@ -33,7 +33,7 @@ _HOST = "{host}"
 class Monit(Web):
     """Monit by HTTP, or its log and status as files."""
 
-    gives: ClassVar[frozenset[str]] = frozenset({"events"})
+    gives: ClassVar[frozenset[str]] = frozenset({"events", "alarms"})
 
     url: str = field(
         default="", metadata={"help": "Monit's own pages: http://app1:2812; {host} stands for each host", "url": True}

@@ -22,7 +22,7 @@ from opsbrief.transport.deadline import Deadline
 class NagiosLog(Source):
     """Log files of Nagios, Icinga 1, Naemon, and Icinga 2's compat log."""
 
-    gives: ClassVar[frozenset[str]] = frozenset({"events"})
+    gives: ClassVar[frozenset[str]] = frozenset({"events", "alarms"})
 
     path: str | tuple[str, ...] = field(
         metadata={

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from opsbrief import phrase
+from opsbrief.analysis.shift import restarts
 from opsbrief.analysis.shift.read import Case
 from opsbrief.model.evidence import Evidence
 from opsbrief.model.finding import Finding, Verdict
@@ -13,7 +14,8 @@ from opsbrief.model.window import Window
 
 
 def worded(finding: Finding, cases: Sequence[Case], evidence: Evidence) -> Finding:
-    """Return the finding with its headline and detail."""
+    """Return the finding with its headline and detail, and with how many of its resets a restart explains."""
+    finding = replace(finding, facts={**finding.facts, **restarts.explained(finding, cases, evidence)})
     return replace(
         finding,
         headline=f"{finding.subject}: {_said(finding, evidence.window)}",
@@ -41,7 +43,9 @@ def _said(finding: Finding, window: Window) -> str:
     resets = finding.facts["resets"]
     if finding.shape == "sawtooth" and resets:
         falls = "falls" if finding.facts["direction"] == "up" else "recovers"
-        parts.append(f"{falls} only at {phrase.count(int(resets), 'reset')}")
+        near = finding.facts.get("resets_near_restart")
+        near = f", {near} of them within {restarts.NEAR} s of a restart" if near else ""
+        parts.append(f"{falls} only at {phrase.count(int(resets), 'reset')}{near}")
     return ", ".join(part for part in parts if part)
 
 
