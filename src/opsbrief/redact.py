@@ -14,7 +14,7 @@ import json
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache, partial
 from itertools import accumulate
@@ -149,7 +149,7 @@ class Redactor:
 
     def _records(self, records: Sequence[LogRecord]) -> Sequence[LogRecord]:
         """Redact the records that hold a word out of which credentials are told, and no other."""
-        named = {text for record in records for text in _named(record)}
+        named = _named(records)
         counted = self.counts.copy()
         if self._own or any(self.text(text) != text for text in named):
             self.counts = counted  # the walk below counts them, as often as they come
@@ -176,12 +176,10 @@ class Redactor:
         return found
 
 
-def _named(record: LogRecord) -> Iterator[str]:
-    """Yield every text of a record but its body: few, and the same again and again."""
-    yield record.severity_text
-    for each in (record.attributes, record.resource):
-        yield from each
-        yield from each.values()
+def _named(records: Sequence[LogRecord]) -> set[str]:
+    """Return every text of the records but their bodies: few, and the same again and again."""
+    pairs = {tuple(each.items()) for record in records for each in (record.attributes, record.resource) if each}
+    return {record.severity_text for record in records}.union(*(text for each in pairs for text in each))
 
 
 @cache

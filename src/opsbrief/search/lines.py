@@ -39,16 +39,25 @@ def _level(value: str) -> str:
     return severity(value)
 
 
+Wanted = tuple[tuple[str, tuple[str, ...]], ...]  # (label in the record, names it may have in the document)
+
+
 @lru_cache(1024)
-def _label(value: str) -> str:
-    return line(value, 200)
+def _labelled(pairs: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    return {label: line(value, 200) for label, value in pairs}
 
 
 @lru_cache(256)
-def _there(fields: Fields, names: tuple[str, ...]) -> Fields:
-    """Return the candidates that are among ``names``: most lines of a service have the same fields."""
+def _there(fields: Fields, names: tuple[str, ...]) -> tuple[Fields, Wanted, Wanted]:
+    """Return the candidates that are among ``names``, and of what record has a label those that are there.
+
+    Most lines of a service have the same fields, so this is asked for once.
+    """
     kept = {part.name: tuple(name for name in getattr(fields, part.name) if name in names) for part in parts(Fields)}
-    return Fields(**kept)
+    there = Fields(**kept)
+    attributes = (("logger", there.logger), ("trace.id", there.trace))
+    resource = (("host.name", there.host), ("service.name", there.service), ("service.version", there.version))
+    return there, tuple(pair for pair in attributes if pair[1]), tuple(pair for pair in resource if pair[1])
 
 
 def flat(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +67,7 @@ def flat(source: Mapping[str, Any]) -> dict[str, Any]:
     while todo:
         prefix, node = todo.pop()
         for name, value in node.items():
-            if isinstance(value, dict):
+            if type(value) is dict:  # as JSON is parsed; anything cleverer costs more than the rest
                 todo.append((f"{prefix}{name}.", value))
             elif value is not None:
                 found[prefix + name] = value
@@ -83,24 +92,22 @@ def record(hit: Mapping[str, Any], fields: Fields, time: str) -> LogRecord | Non
     """Return the log record of one hit, or None when it has no readable time."""
     source = hit.get("_source")
     leaves = flat(source) if isinstance(source, dict) else {}
-    wanted, fields = fields, _there(fields, tuple(leaves))
+    there, attributes, resource = _there(fields, tuple(leaves))
     stored = hit.get("fields")
     kept = stored.get(time) if isinstance(stored, Mapping) else None
     at = instant(leaves.get(time), kept[0] if isinstance(kept, list) and kept else None)
     if at is None:
         return None
-    body = _text(leaves, fields.message) or _structured(source, wanted.message)
-    stack = _text(leaves, fields.stack)
+    body = _text(leaves, there.message) or _structured(source, fields.message)
+    stack = _text(leaves, there.stack) if there.stack else ""
     if stack and stack not in body:
         body = f"{body}\n{stack}" if body else stack
     return LogRecord(
         timestamp=at,
         body=clean(body.rstrip("\n")),
-        severity_text=_level(level) if isinstance(level := _first(leaves, fields.level), str) else severity(level),
-        attributes=_named(leaves, (("logger", fields.logger), ("trace.id", fields.trace))),
-        resource=_named(
-            leaves, (("host.name", fields.host), ("service.name", fields.service), ("service.version", fields.version))
-        ),
+        severity_text=_level(level) if isinstance(level := _first(leaves, there.level), str) else severity(level),
+        attributes=_named(leaves, attributes),
+        resource=_named(leaves, resource),
     )
 
 
@@ -138,10 +145,11 @@ def _structured(source: object, names: tuple[str, ...]) -> str:
     return ""
 
 
-def _named(leaves: Mapping[str, Any], wanted: tuple[tuple[str, tuple[str, ...]], ...]) -> dict[str, str]:
-    found = {}
+def _named(leaves: Mapping[str, Any], wanted: Wanted) -> Mapping[str, str]:
+    """Return what is there by its label; lines that say the same share one mapping, which nobody changes."""
+    pairs = []
     for label, names in wanted:
         value = _first(leaves, names)
         if isinstance(value, str | int) and value != "":
-            found[label] = _label(str(value))
-    return found
+            pairs.append((label, str(value)))
+    return _labelled(tuple(pairs))
