@@ -23,12 +23,14 @@ def collect(  # noqa: PLR0913 - the options of the command, each by its name
     timeout: float | None = None,
     people: bool = False,
     pack: str = "",
+    share: str = "",
 ) -> Result:
     """Gather the evidence since an instant and write the brief, as ``opsbrief collect`` does.
 
     ``config`` is a configuration, or the path of one; without it the usual files and the environment count.
-    ``timeout`` is in seconds for each source, ``pack`` "tgz" or "zip". The result has the path of the bundle,
-    the brief, the findings, the evidence and its gaps, and ``exit_code`` as the command would end (0 or 3).
+    ``timeout`` is in seconds for each source, ``pack`` "tgz" or "zip", ``share`` "internal" or "external". The
+    result has the path of the bundle, the brief, the findings, the evidence and its gaps, and ``exit_code`` as
+    the command would end (0 or 3).
     Raises OpsbriefError: ConfigError, WindowError, NoDeployError, BundleError; each knows its ``exit_code``.
     """
     if not isinstance(config, Config):
@@ -45,5 +47,6 @@ def collect(  # noqa: PLR0913 - the options of the command, each by its name
         timeout=timeout,
         people=people,
         pack=pack,
+        share=share,
     )
     return pipeline.collect(config, order)

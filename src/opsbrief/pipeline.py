@@ -55,6 +55,7 @@ class Order:
     timeout: float | None = None
     people: bool = False
     pack: str = ""  # one of bundle.PACKS: the bundle as one file
+    share: str = ""  # "external" masks names, "internal" does not; empty: as configured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +122,21 @@ def answers(
     if order.timeout:
         sources = [(kind, replace(source, timeout=order.timeout)) for kind, source in sources]
     evidence, interrupted = ask_sources(sources, found, scope, listen=listen)
+    return cleansed(config, evidence, order.share), interrupted
+
+
+def cleansed(config: "Config", evidence: "Evidence", share: str = "") -> "Evidence":
+    """Return the evidence without credentials and, for ``share`` "external", with pseudonyms for names.
+
+    Without ``share`` the configuration's counts.
+    """
     patterns = {pattern.name: pattern.regex.pattern for pattern in config.redact.patterns}
-    return redact(evidence, config.secrets(), patterns), interrupted
+    found = redact(evidence, config.secrets(), patterns)
+    if (share or config.redact.share) != "external":
+        return found
+    from opsbrief.mask import mask  # noqa: PLC0415 - only for outside
+
+    return mask(found)[0]
 
 
 def collect(

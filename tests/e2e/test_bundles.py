@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -143,3 +144,49 @@ def test_diff_says_what_is_new_in_the_second(opsbrief: Run, story: Path, bundle:
     assert {"window", "verdicts", "levels", "log patterns"} <= parts
     same = opsbrief("diff", bundle, bundle)
     assert (same.returncode, same.stdout, same.stderr) == (0, "", "no difference\n")
+
+
+def test_redact_masks_for_outside_and_stays_true(opsbrief: Run, packed: dict[str, Path], tmp_path: Path) -> None:
+    key = tmp_path / "who.json"
+    before = packed["tgz"].read_bytes()
+    new = tmp_path / "vendor.zip"
+    done = opsbrief("redact", packed["tgz"], "-o", new, "--share", "external", "--map", key)
+    assert (done.returncode, done.stdout.strip()) == (0, str(new)), done.stderr
+    assert packed["tgz"].read_bytes() == before
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert json.loads(key.read_text())["names"]["host-1"] == ["app1"]
+    with zipfile.ZipFile(new) as archive:
+        texts = {name: archive.read(name) for name in archive.namelist() if not name.endswith((".png", ".npy"))}
+        manifest = json.loads(archive.read("vendor/manifest.json"))
+    assert not [name for name, data in texts.items() if re.search(rb"(?i)\bapp[1-8]\b|\bbatch", data)]
+    assert b"who.json" not in b"".join(texts.values())
+    assert manifest["redactions"]["host"] > 100
+    verified = opsbrief("verify", new)
+    assert (verified.returncode, verified.stdout) == (0, "")
+    rows = json.loads(opsbrief("diff", packed["tgz"], new, "--json").stdout)["rows"]
+    assert [row["what"] for row in rows if row["part"] in {"verdicts", "levels"}] == []
+
+
+def test_redact_never_writes_over_anything(opsbrief: Run, copy: Path, tmp_path: Path) -> None:
+    over = opsbrief("redact", copy, "-o", copy)
+    assert over.returncode == 1
+    assert "is there already" in over.stderr
+    inside = opsbrief("redact", copy, "-o", tmp_path / "new", "--share", "external", "--map", tmp_path / "new" / "who")
+    assert inside.returncode == 1
+    assert "inside the new bundle" in inside.stderr
+    assert not (tmp_path / "new").exists()
+    plain = opsbrief("redact", copy, "-o", tmp_path / "again")
+    assert plain.returncode == 0, plain.stderr
+    assert (tmp_path / "again" / "brief.md").read_bytes() == (copy / "brief.md").read_bytes()
+
+
+@pytest.mark.parametrize("how", ["option", "configuration"])
+def test_collect_masks_when_it_is_asked_or_configured_to(opsbrief: Run, story: Path, tmp_path: Path, how: str) -> None:
+    config = story / f"{how}.yaml"
+    config.write_text((story / "opsbrief.yaml").read_text() + "redact: {share: external}\n" * (how == "configuration"))
+    share = ("--share", "external") * (how == "option")
+    done = opsbrief("--config", config, "collect", "--since", "deploy", "-f", "md", "-o", tmp_path, *share, cwd=story)
+    assert done.returncode in {0, 3}, done.stderr
+    text = Path(done.stdout.strip()).read_text()
+    assert "host-1" in text
+    assert not re.search(r"\bapp[1-8]\b", text)

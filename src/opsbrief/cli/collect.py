@@ -34,6 +34,7 @@ Exit codes: 0 written, every source answered; 1 failed; 2 usage or configuration
 @options.sources
 @click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json, eml. Default: html,md,txt.")
 @click.option("--out", "-o", type=click.Path(file_okay=False), metavar="DIR", help="Folder for the bundle.")
+@options.share
 @click.option("--pack", type=click.Choice(list(bundle.PACKS)), help="Write the bundle as one file of this kind.")
 @click.option(
     "--send",

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("show", "Show where a number of a brief comes from."),
         ("verify", "Check the digests of a bundle and work out every number again."),
         ("diff", "Show how two bundles differ: window, verdicts, levels, patterns, gaps."),
+        ("redact", "Write a bundle again without credentials and, for outside, without names."),
         ("serve", "Answer as Graphite and Elasticsearch from a bundle, on this machine."),
         ("send", "Send the brief of a bundle by mail."),
     ),

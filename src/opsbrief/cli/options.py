@@ -56,6 +56,15 @@ def sources(function: F) -> F:
     return function
 
 
+def share(function: F) -> F:
+    """Add --share."""
+    return click.option(
+        "--share",
+        type=click.Choice(["internal", "external"]),
+        help="external: host-1, ip-1, mail-1, user-1 instead of names. Default: redact.share, else internal.",
+    )(function)
+
+
 def as_json(function: F) -> F:
     """Add --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead.")(function)
@@ -75,6 +84,7 @@ def order(**given: Any) -> Order:  # noqa: ANN401 - the options of whichever com
         timeout=given.get("timeout"),
         people=given.get("people", False),
         pack=given.get("pack") or "",
+        share=given.get("share") or "",
         out=Path(out) if out else None,
         formats=formats or USUAL,
     )
