@@ -7,7 +7,7 @@ from tests.unit.charts import RELEASE, mended, series, story, window, words
 
 from opsbrief.chart import build, sparkline
 from opsbrief.chart.axis import bounds, quantity, value_labels, value_ticks
-from opsbrief.model.chart import Moment
+from opsbrief.model.chart import Chart, Moment
 
 NAN = math.nan
 
@@ -315,3 +315,19 @@ def test_the_axis_reaches_at_least_the_ends_asked_for() -> None:
     assert mended(ends=(alone.bottom, 2 * alone.top)).top == 2 * alone.top
     assert mended(ends=(alone.bottom, alone.top / 2)).top == alone.top
     assert mended(ends=(-10, alone.top)).bottom == -10
+
+
+def test_too_many_changes_for_lines_are_ticks_with_their_number_in_the_legend() -> None:
+    def drawn(count: int) -> Chart:
+        moments = [Moment("change", RELEASE + timedelta(seconds=10 * i), f"manifest {i}") for i in range(count)]
+        return build([series([1, 2, 3], RELEASE)], window(), title="t", marks=moments)
+
+    few, many = drawn(30), drawn(31)
+    assert not any(mark.notch for mark in few.marks)
+    assert not any(key.kind == "change" for key in few.keys)
+    ticks = [mark for mark in many.marks if mark.kind == "change"]
+    assert all(mark.notch and not mark.label for mark in ticks)
+    assert sum(mark.count for mark in ticks) == 31
+    assert [key.kind for key in many.keys][-1] == "change"
+    assert "31 changes" in words(many, "legend")
+    assert words(many, "mark") == ["deploy 2.14.0 (15:02)"]

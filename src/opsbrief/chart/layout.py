@@ -203,6 +203,8 @@ def _entries(chart: Chart, total: int) -> list[tuple[Key, str]]:
         count = sum(mark.count for mark in chart.marks if mark.kind == kind)
         if count:
             entries.append((Key(0, 0, kind), f"{count} {kind}{'s' * (count > 1)}"))
+    if notches := sum(mark.count for mark in chart.marks if mark.notch):
+        entries.append((Key(0, 0, "change"), f"{notches} changes"))
     return entries
 
 

@@ -11,11 +11,13 @@ from opsbrief.model.window import Window
 
 LINES: frozenset[MarkKind] = frozenset(("deploy", "fix", "change", "note"))  # the others are ticks at an edge
 CAP = 48  # characters of a label
+MANY = 30  # changes beyond which they are ticks: hundreds of lines would hide the data
+PITCH = 4  # pixels between such ticks
 NAMED = 6  # hosts or services named when several ticks fall on one pixel
 
 
 def placed(marks: Sequence[Moment], window: Window, zone: tzinfo, width: float) -> tuple[Mark, ...]:
-    """Return the marks inside the window, one per kind and pixel column."""
+    """Return the marks inside the window, one per kind and pixel column; of many changes, one per four columns."""
     return _placed(tuple(marks), window, zone, width)
 
 
@@ -24,17 +26,21 @@ def _placed(marks: tuple[Moment, ...], window: Window, zone: tzinfo, width: floa
     whole = window.whole
     pace = width / max(1.0, whole.seconds)
     columns: dict[tuple[MarkKind, int], list[Moment]] = {}
-    for mark in sorted([*_anchor(window, marks), *marks], key=lambda mark: mark.at):
+    crowded = sum(mark.kind == "change" and whole.start <= mark.at <= whole.end for mark in marks) > MANY
+    lines = [mark for mark in marks if not (crowded and mark.kind == "change")]
+    for mark in sorted([*_anchor(window, lines), *marks], key=lambda mark: mark.at):
         if whole.start <= mark.at <= whole.end:
             column = round((mark.at - whole.start).total_seconds() * pace)
-            columns.setdefault((mark.kind, column), []).append(mark)
+            notch = crowded and mark.kind == "change"
+            columns.setdefault((mark.kind, column // PITCH if notch else column), []).append(mark)
     found = []
     for (kind, _), group in columns.items():
         first = group[0]
         x = (first.at - whole.start).total_seconds() * pace
-        label = _label(first, zone) if kind in LINES else ""
+        notch = crowded and kind == "change"
+        label = _label(first, zone) if kind in LINES and not notch else ""
         title = _title(group, zone)
-        found.append(Mark(kind=kind, at=first.at, x=x, title=title, label=label, count=len(group)))
+        found.append(Mark(kind=kind, at=first.at, x=x, title=title, label=label, count=len(group), notch=notch))
     return tuple(found)
 
 

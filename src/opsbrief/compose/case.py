@@ -1,7 +1,7 @@
 """Evidence and findings, indexed by the questions a page asks of them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 
@@ -9,10 +9,12 @@ from opsbrief import text
 from opsbrief.compose import words
 from opsbrief.compose.words import Clock, natural
 from opsbrief.model.brief import Tone
-from opsbrief.model.evidence import Evidence, Series
+from opsbrief.model.chart import MarkKind, Moment
+from opsbrief.model.evidence import Change, Event, Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
 
 NEAR = 7200.0  # seconds around the anchor within which another deploy log speaks of the same deploy
+MARKS = 200  # restarts and alarms that are marked at most
 NEWS = (Verdict.NEW, Verdict.EXPLODED, Verdict.VANISHED)
 
 #: What a changed metric is said to do: by shape, then by direction.
@@ -84,6 +86,11 @@ class Case:
     def series(self) -> Mapping[str, Series]:
         """Every series by its id."""
         return {item.id: item for item in self.evidence.items(Series)}
+
+    @cached_property
+    def marks(self) -> tuple[Moment, ...]:
+        """What is marked on every graph: restarts, hard alarms, other deploys, changes of the infrastructure."""
+        return tuple(_marks(self.evidence))
 
     @cached_property
     def service(self) -> str:
@@ -216,3 +223,24 @@ def _telling(shift: Finding) -> tuple[object, ...]:
         bool(shift.facts.get("impact")),
         -shift.score,
     )
+
+
+def _marks(evidence: Evidence) -> Iterator[Moment]:
+    whole, receipt = evidence.window.whole, evidence.window.receipt
+    for candidate in receipt.candidates if receipt else ():
+        deploy = candidate.deploy
+        if whole.start <= deploy.at < whole.end and not candidate.taken and abs(candidate.offset) > NEAR:
+            yield Moment("deploy", deploy.at, text.line(deploy.ref, 40))
+    count = 0
+    for event in evidence.items(Event):
+        kind: MarkKind | None = "restart" if event.kind == "restart" else "alarm" if _alarm(event) else None
+        if kind and whole.start <= event.at < whole.end and count < MARKS:
+            count += 1
+            yield Moment(kind, event.at, text.line(event.host, 60))
+    for change in evidence.items(Change):
+        if change.role == "infrastructure" and change.in_window and whole.start <= change.at < whole.end:
+            yield Moment("change", change.at, words.cut(change.summary, 40))
+
+
+def _alarm(event: Event) -> bool:
+    return event.kind == "state" and event.state_type == "hard" and event.state in ("WARNING", "CRITICAL", "DOWN")

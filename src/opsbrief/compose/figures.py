@@ -7,10 +7,10 @@ import numpy as np
 
 from opsbrief import chart, phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import NEAR, Case, real, refs
+from opsbrief.compose.case import Case, real, refs
 from opsbrief.model.brief import Figure
-from opsbrief.model.chart import Chart, MarkKind, Moment
-from opsbrief.model.evidence import Change, Event, Series
+from opsbrief.model.chart import Chart, Moment
+from opsbrief.model.evidence import Series
 from opsbrief.model.finding import Finding
 from opsbrief.model.window import Window
 
@@ -18,7 +18,6 @@ NARROW = (600, 320)  # width and height of the key graph in a mail
 SMALL = 30  # graphs on the later pages
 SPARKS = 2  # series drawn as text
 SPARK = 44  # characters of such a line
-MARKS = 200  # restarts and alarms that are marked at most
 
 
 def key(case: Case) -> Figure | None:
@@ -47,7 +46,7 @@ def period(case: Case, window: Window, deploys: Sequence[Moment], name: str) -> 
             title=text.line(shift.subject, 200),
             unit=text.line(shift.unit, 20),
             limit=real(shift, "limit"),
-            marks=(*deploys, *(mark for mark in marks(case) if mark.kind != "deploy")),
+            marks=(*deploys, *(mark for mark in case.marks if mark.kind != "deploy")),
             week=week,
             width=width,
             height=height,
@@ -115,7 +114,7 @@ def _drawing(case: Case, shift: Finding, width: int, height: int, ends: tuple[fl
         title=text.line(shift.subject, 200),
         unit=unit,
         limit=real(shift, "limit"),
-        marks=tuple(marks(case)),
+        marks=case.marks,
         week=_series(case, shift, earlier=True),
         width=width,
         height=height,
@@ -145,28 +144,6 @@ def _movement(shift: Finding) -> str:
     """Return the finding of a small graph in a few words; its title says of what."""
     moved = words.arrow(shift.before, shift.after, text.line(shift.unit, 20))
     return f"{shift.verdict}: {moved}"
-
-
-def marks(case: Case) -> Iterator[Moment]:
-    """Yield what is marked on every graph: restarts, hard alarms, other deploys, changes of the infrastructure."""
-    whole = case.window.whole
-    for candidate in case.window.receipt.candidates if case.window.receipt else ():
-        deploy = candidate.deploy
-        if whole.start <= deploy.at < whole.end and not candidate.taken and abs(candidate.offset) > NEAR:
-            yield Moment("deploy", deploy.at, text.line(deploy.ref, 40))
-    count = 0
-    for event in case.evidence.items(Event):
-        kind: MarkKind | None = "restart" if event.kind == "restart" else "alarm" if _alarm(event) else None
-        if kind and whole.start <= event.at < whole.end and count < MARKS:
-            count += 1
-            yield Moment(kind, event.at, text.line(event.host, 60))
-    for change in case.evidence.items(Change):
-        if change.role == "infrastructure" and change.in_window and whole.start <= change.at < whole.end:
-            yield Moment("change", change.at, words.cut(change.summary, 40))
-
-
-def _alarm(event: Event) -> bool:
-    return event.kind == "state" and event.state_type == "hard" and event.state in ("WARNING", "CRITICAL", "DOWN")
 
 
 def _text(case: Case, series: Sequence[Series], shift: Finding, most: int) -> Iterator[str]:

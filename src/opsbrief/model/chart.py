@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 MarkKind = Literal["deploy", "fix", "restart", "alarm", "change", "note"]
-KeyKind = Literal["trace", "rest", "envelope", "weeks", "restart", "alarm"]
+KeyKind = Literal["trace", "rest", "envelope", "weeks", "restart", "alarm", "change"]
 Role = Literal["title", "unit", "range", "tick", "mark", "legend", "limit", "note", "empty"]
 
 # Colours keep apart for the three common kinds of colour blindness (after Okabe and Ito, without
@@ -97,6 +97,7 @@ STROKES: Mapping[str, tuple[float, tuple[float, ...]]] = MappingProxyType(  # wi
     }
 )
 WEDGE = (3.6, 9.0)  # half the width and the height of the tick of a restart or an alarm
+NOTCH = 8.0  # height of the tick of a change, where there are too many for lines
 VEIL = 0.36  # opacity of a band
 
 
@@ -150,7 +151,8 @@ class Mark:
     title: str  # for those who point at it
     label: str = ""  # as wanted above the plot
     rise: float = 0.0  # how far its line goes up beyond the plot, to its label
-    count: int = 1  # how many fell on this pixel column
+    count: int = 1  # how many fell on this place
+    notch: bool = False  # one of many: a tick at the upper edge instead of a line
 
 
 @dataclass(frozen=True, slots=True)

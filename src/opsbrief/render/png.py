@@ -29,6 +29,7 @@ from opsbrief.model.chart import (
     FONT_SIZES,
     INKS,
     LIGHT,
+    NOTCH,
     STROKE,
     STROKES,
     THIN,
@@ -189,11 +190,11 @@ def _trace(chart: Chart, trace: Trace) -> Artist:
 
 
 def _marks(chart: Chart) -> Iterator[Artist]:
-    for kind, marks in groupby(chart.marks, key=lambda mark: mark.kind):
+    for (kind, notch), marks in groupby(chart.marks, key=lambda mark: (mark.kind, mark.notch)):
         if kind in ("restart", "alarm"):
             yield from (_wedged(chart, mark) for mark in marks)
         else:
-            yield _marked(chart, kind, marks)
+            yield _marked(chart, kind, marks, notch=notch)
 
 
 def _wedged(chart: Chart, mark: Mark) -> Artist:
@@ -201,13 +202,15 @@ def _wedged(chart: Chart, mark: Mark) -> Artist:
     return _area(_wedge(chart.plot.left + mark.x, foot, tip), mark.kind)
 
 
-def _marked(chart: Chart, kind: str, marks: Iterable[Mark]) -> Artist:
+def _marked(chart: Chart, kind: str, marks: Iterable[Mark], *, notch: bool) -> Artist:
     """Return the lines of many marks as one line with gaps: an artist for each would cost more than all the rest."""
     box, points = chart.plot, []
     for mark in marks:
         x = box.left + mark.x
-        points += [(x, box.top - mark.rise), (x, box.floor), (math.nan, math.nan)]
-    return _line(kind if kind in LIGHT else "change", tuple(points[:-1]), *STROKES[kind])
+        ends = (box.top, box.top + NOTCH) if notch else (box.top - mark.rise, box.floor)
+        points += [(x, ends[0]), (x, ends[1]), (math.nan, math.nan)]
+    width, dash = STROKES[kind]
+    return _line(kind if kind in LIGHT else "change", tuple(points[:-1]), width, () if notch else dash)
 
 
 def _wedge(x: float, foot: float, tip: float) -> Points:
@@ -224,6 +227,9 @@ def _key(key: Key) -> Artist:
         left, right, top, floor = key.x, key.x + 24, key.y - 5, key.y + 5
         name = "weeks" if key.kind == "weeks" else "rest"
         return _area(((left, top), (right, top), (right, floor), (left, floor)), name, VEIL)
+    if key.kind == "change":
+        x = key.x + 12
+        return _line("change", ((x, key.y - NOTCH / 2), (x, key.y + NOTCH / 2)), STROKES["change"][0])
     tip = -WEDGE[1] if key.kind == "restart" else WEDGE[1]
     return _area(_wedge(key.x + 12, key.y - tip / 2, tip), key.kind)
 

@@ -19,6 +19,7 @@ from opsbrief.model.chart import (
     FONT_SIZES,
     INKS,
     LIGHT,
+    NOTCH,
     STROKE,
     STROKES,
     THIN,
@@ -103,6 +104,7 @@ def _fill(name: str) -> str:
     return f' class="{name}" fill="{LIGHT[name]}"'
 
 
+@functools.lru_cache(64)
 def _stroke(name: str, width: float, dash: tuple[float, ...] = (), scale: int = 1) -> str:
     dashes = " ".join(_n(part * scale) for part in dash)
     return f' class="s-{name}" stroke="{LIGHT[name]}" stroke-width="{_n(width * scale)}"' + (
@@ -191,6 +193,8 @@ def _mark(chart: Chart, mark: Mark) -> str:
     if mark.kind in ("restart", "alarm"):
         foot, tip = (box.floor, -WEDGE[1]) if mark.kind == "restart" else (box.top, WEDGE[1])
         return f"<path{_wedge(x, foot, tip)}{_fill(mark.kind)}>{title}</path>"
+    if mark.notch:
+        return f'<path d="M{_n(x)} {_n(box.top)}v{_n(NOTCH)}"{_stroke("change", STROKES["change"][0])}>{title}</path>'
     colour = mark.kind if mark.kind in LIGHT else "change"
     line = f"M{_n(x)} {_n(box.top - mark.rise)}V{_n(box.floor)}"
     return (  # the wide invisible line is easier to point at
@@ -206,6 +210,9 @@ def _key(key: Key) -> str:
     if key.kind in ("weeks", "envelope"):
         name = "weeks" if key.kind == "weeks" else "rest"
         return f'<rect x="{_n(key.x)}" y="{_n(key.y - 5)}" width="24" height="10" opacity="{VEIL}"{_fill(name)}/>'
+    if key.kind == "change":
+        notch = f"M{_n(key.x + 12)} {_n(key.y - NOTCH / 2)}v{_n(NOTCH)}"
+        return f'<path d="{notch}"{_stroke("change", STROKES["change"][0])}/>'
     tip = -WEDGE[1] if key.kind == "restart" else WEDGE[1]
     return f"<path{_wedge(key.x + 12, key.y - tip / 2, tip)}{_fill(key.kind)}/>"
 
