@@ -143,21 +143,32 @@ def test_no_alarms_are_no_gap_where_the_hosts_can_be_seen() -> None:
     assert items == []
 
 
-def test_ten_thousand_alarms_come_in_pages() -> None:
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_ten_thousand_alarms_come_in_pages(newest_first: bool) -> None:  # noqa: FBT001 - a test's parameter
     rows = [
         {**DB_ROWS[1], "event_time": f"{BEGIN + number / 4:.2f}", "service": {"name": f"s{number % 7}"}}
         for number in range(10_000)
     ]
 
     def page(path: str, _request: bytes) -> Any:
-        since = float(found[1]) if (found := re.search(r">=([\d.]+)", path)) else 0.0
+        # Icinga DB Web takes whole seconds only: what has a point goes through strtotime.
+        bounds = [int(found) for found in re.findall(r"event_time[<>]=(\d+)(?=&)", path)]
         limit = int(found[1]) if (found := re.search(r"limit=(\d+)", path)) else 0
-        return [row for row in rows if float(str(row["event_time"])) >= since][:limit]
+        if len(bounds) != 2:
+            return rows[:limit]
+        inside = [row for row in rows if bounds[0] <= float(str(row["event_time"])) <= bounds[1]]
+        return (inside[::-1] if newest_first else inside)[:limit]
 
     items, asked = served({"icingadb/history": page, "icingadb/hosts": HOSTS})
     assert len(brief(items)) == 10_000
     assert gaps(items) == []
     assert len(asked) < 15
+
+
+def test_a_second_with_more_than_a_page_is_said() -> None:
+    rows = [{**DB_ROWS[1], "service": {"name": f"s{number}"}} for number in range(1000)]
+    items, _ = served({"icingadb/history": rows, "icingadb/hosts": HOSTS})
+    assert [gap.kind for gap in gaps(items)] == [GapKind.TRUNCATED]
 
 
 def test_a_time_of_another_form_is_read_or_said() -> None:

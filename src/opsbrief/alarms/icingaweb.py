@@ -33,10 +33,7 @@ def icingadb(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
     query = "history.event_time>={since}&history.event_time<={until}"
     for pattern in ask.patterns or ("",):
         host = f"&host.name={quote(pattern, safe='*')}" if pattern else ""
-        pages = _pages(http, ask, HISTORY, query + host + "&sort=history.event_time asc", "event_time")
-        for rows, origin in pages:
-            yield from _events(ask, rows, origin, _history)
-        yield from _cut(ask, pages)
+        yield from _read(http, ask, HISTORY, query + host + "&sort=history.event_time asc", "event_time", _history)
     yield from _visible(http, ask, "icingadb/hosts", "host.name", "Icinga DB Web")
 
 
@@ -45,47 +42,32 @@ def ido(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
     for pattern in ask.patterns or ("",):
         host = f"&host_name={quote(pattern, safe='*')}" if pattern else ""
         query = "timestamp>={since}&timestamp<={until}" + host + "&sort=timestamp&dir=asc"
-        pages = _pages(http, ask, EVENTS, query, "timestamp")
-        for rows, origin in pages:
-            yield from _events(ask, rows, origin, _entry)
-        yield from _cut(ask, pages)
+        yield from _read(http, ask, EVENTS, query, "timestamp", _entry)
     yield from _visible(http, ask, "monitoring/list/hosts", "host", "the monitoring module")
 
 
-class _Pages(Iterator[Rows]):
-    """The pages of one query, oldest first."""
+def _read(http: "Client", ask: Ask, path: str, query: str, time: str, make: "Make") -> Iterator[Event | Gap]:
+    """Yield the events of one query, page by page, whichever way the server sorts.
 
-    def __init__(self, http: "Client", ask: Ask, path: str, query: str, time: str) -> None:
-        self._http, self._ask, self._path, self._query, self._time = http, ask, path, query, time
-        self._since = float(int(ask.span.start.timestamp()))
-        self._count = 0
-        self._done = False
-        self.cut = False  # whether there was more than is read
-
-    def __next__(self) -> Rows:
-        if self._done:
-            raise StopIteration
-        until = int(self._ask.span.end.timestamp()) + 1
-        query = self._query.format(since=f"{self._since:.3f}".rstrip("0").rstrip("."), until=until)
-        rows, origin = get(self._http, self._ask, self._path, f"{query}&limit={_PAGE}")
-        self._count += 1
-        times = [at.timestamp() for row in rows if (at := instant(row.get(self._time)))]
-        newest = max(times, default=self._since)
-        self._done = len(rows) < _PAGE or newest <= self._since
-        self.cut = (self._done and len(rows) >= _PAGE) or (not self._done and self._count >= _PAGES)
-        self._done = self._done or self._count >= _PAGES
-        self._since = newest  # rows of the same instant come again and are known then
-        return rows, origin
-
-
-def _pages(http: "Client", ask: Ask, path: str, query: str, time: str) -> _Pages:
-    return _Pages(http, ask, path, query, time)
-
-
-def _cut(ask: Ask, pages: _Pages) -> Iterator[Gap]:
-    if pages.cut:
-        detail = f"only the first {_PAGE * _PAGES:,} entries are read"
-        yield ask.gap("the newest alarms", GapKind.TRUNCATED, detail, "ask for a shorter window or fewer hosts")
+    Pages are cut at whole seconds, which is all that both modules take; rows of that second come again and are
+    known then.
+    """
+    since, until = int(ask.span.start.timestamp()), int(ask.span.end.timestamp()) + 1
+    for _ in range(_PAGES):
+        rows, origin = get(http, ask, path, f"{query.format(since=since, until=until)}&limit={_PAGE}")
+        yield from _events(ask, rows, origin, make)
+        times = [int(at.timestamp()) for row in rows if (at := instant(row.get(time)))]
+        if len(rows) < _PAGE:
+            return
+        left = since, until
+        if times and times[0] <= times[-1]:
+            since = max(times)
+        elif times:
+            until = min(times) + 1
+        if (since, until) == left:
+            break
+    detail = f"more than {_PAGE:,} entries of one second" if (since, until) == left else f"more than {_PAGE * _PAGES:,}"
+    yield ask.gap("some alarms", GapKind.TRUNCATED, detail, "ask for a shorter window or fewer hosts")
 
 
 def get(http: "Client", ask: Ask, path: str, query: str) -> Rows:

@@ -53,7 +53,7 @@ def entry(text: bytes) -> Entry | Pause | None:
         return None
     try:
         return reader(found[2].rstrip("\n"))
-    except ValueError:  # fewer fields than it should have: cut by a full disk, or by us
+    except (ValueError, IndexError):  # fewer fields than it should have: cut by a full disk, or by us
         return None
 
 

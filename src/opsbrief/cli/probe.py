@@ -80,7 +80,7 @@ class Question:
     @property
     def scoped(self) -> bool:
         """Whether the answer depends on the service."""
-        return not self.deploys and bool(self.source.given & {"metrics", "logs"})
+        return not self.deploys and bool(self.source.given & {"metrics", "logs", "alarms"})
 
     def job(self, window: Window, timeout: float | None = None) -> "Job[Item | Deploy]":
         """Return it as a job for the runner."""
