@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +62,30 @@ def read(document: object, start: int, step: int, count: int) -> Told:
     )
 
 
+class Line(NamedTuple):
+    """One log line of Loki: nanoseconds since the epoch, its text, and all its labels."""
+
+    at: int
+    text: str
+    labels: Mapping[str, str]
+
+
+def lines(document: object) -> list[Line]:
+    """Return the lines of a log query of Loki, in the order of time. Raises SourceError as ``read`` does."""
+    data = _data(document)
+    result = data.get("result")
+    if data.get("resultType") != "streams" or not isinstance(result, list):
+        raise _odd(f"{line(str(data.get('resultType')), 40)} instead of streams of lines")
+    found: list[Line] = []
+    for entry in result:
+        try:
+            labels = {line(str(key), 100): line(str(value), 300) for key, value in entry["stream"].items()}
+            found += [Line(int(pair[0]), str(pair[1]), labels) for pair in entry["values"]]
+        except (TypeError, ValueError, IndexError, KeyError, AttributeError, OverflowError):
+            raise _odd(f"lines that are not [time, text]: {line(repr(entry)[:2000], 80)}") from None
+    return sorted(found, key=lambda one: one.at)
+
+
 def refusal(status: int, body: bytes) -> SourceError:
     """Return why a server refused a query, from the JSON or the plain text it sent with a status of 400 or more."""
     try:
@@ -95,7 +119,7 @@ def _data(document: object) -> Mapping[str, Any]:
 
 
 def _odd(what: str) -> SourceError:
-    hint = "is this the base URL, without /api/v1?"
+    hint = "is this the base URL, without /api/v1 or /loki?"
     return SourceError(GapKind.BAD_ANSWER, f"answered {what}", hint)
 
 

@@ -1,0 +1,1 @@
+"""Counting and sampling the lines of a Loki, and reading them. Pure."""
