@@ -37,6 +37,25 @@ def test_a_thousand_commits_do_not_drown_the_deploy() -> None:
     assert {"deploy", "end"} <= set(entries)
 
 
+def test_a_storm_of_alarms_is_told_by_its_first_ones() -> None:
+    storm = [
+        Event(
+            at=DEPLOY + timedelta(minutes=10 + number / 100),
+            host=f"app{number % 8}",
+            service=f"check{number % 50}",
+            state="CRITICAL",
+            state_type="hard",
+            origin=origin("icinga"),
+        )
+        for number in range(1000)
+    ]
+    found = analyse(evidence(outcome("icinga", "icinga", *storm)))
+    alarms = [one.headline for one in found if one.code == "timeline" and one.subject == "alarm"]
+    assert len(alarms) == 5
+    assert alarms[0] == "first alarm: app0 check0 CRITICAL, 20 on 4 hosts until the end"
+    assert alarms[-1].endswith("; 45 others began later")
+
+
 def test_what_is_part_of_no_release_is_told_as_another_change() -> None:
     found = analyse(evidence(outcome("puppet", "git", commit(-1300), commit(30), role="infrastructure")))
     other = [finding for finding in found if finding.code == "other-change"]

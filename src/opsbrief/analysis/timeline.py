@@ -9,6 +9,7 @@ from opsbrief.model.finding import Finding, Onset, Verdict
 from opsbrief.model.window import Window
 
 MOST = 40
+_FEW = 5  # alarms, restarts and markers of each kind: a storm of alarms must not drown the rest
 
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
 _SAME = timedelta(minutes=10)  # between two logs' words of one deploy
@@ -139,11 +140,26 @@ def _events(evidence: Evidence) -> Iterator[Finding]:
                 groups.setdefault(("alarm", event.service), []).append(event)
             elif event.kind == "marker":
                 groups.setdefault(("marker", event.output or event.service), []).append(event)
-    for (kind, service), events in groups.items():
+    for events in groups.values():
         events.sort(key=lambda event: event.at)
-        first = events[0]
-        more = f", {len(events)} until the end" if len(events) > 1 else ""
-        state = f" {first.state}" if kind == "alarm" else ""
-        said = f"first {kind}: {first.host} {service}{state}{more}" if kind != "marker" else service[:120]
-        basis = tuple(event.id for event in events[:20])
-        yield _entry(kind, first.at, said, {"alarm": 62.0, "restart": 59.0}.get(kind, 50.0), basis=basis)
+    told: dict[str, list[tuple[str, list[Event]]]] = {}
+    for (kind, service), events in sorted(groups.items(), key=lambda group: group[1][0].at):
+        told.setdefault(kind, []).append((service, events))
+    for kind, each in told.items():
+        for place, (service, events) in enumerate(each[:_FEW]):
+            more = len(each) - _FEW if place == _FEW - 1 else 0
+            basis = tuple(event.id for event in events[:20])
+            said = _first(kind, service, events) + (f"; {phrase.count(more, 'other')} began later" if more > 0 else "")
+            score = {"alarm": 62.0, "restart": 59.0}.get(kind, 50.0)
+            yield _entry(kind, events[0].at, said, score, basis=basis)
+
+
+def _first(kind: str, service: str, events: Sequence[Event]) -> str:
+    """Say the first of a kind, and how many followed on how many hosts."""
+    first, hosts = events[0], {event.host for event in events}
+    if kind == "marker":
+        return service[:120]
+    where = f" on {phrase.count(len(hosts), 'host')}" if len(hosts) > 1 else ""
+    more = f", {len(events)}{where} until the end" if len(events) > 1 else ""
+    state = f" {first.state}" if kind == "alarm" else ""
+    return f"first {kind}: {first.host} {service}{state}{more}".replace("  ", " ")
