@@ -349,7 +349,7 @@ def test_lines_of_time_id_text_are_changes() -> None:
     assert (one.kind, one.ref, one.summary, one.role) == ("resource", "nginx 1.24", "upgraded", "infrastructure")
     said = json.dumps({"when": {"at": AT + 60}, "v": "2.0", "hosts": ["app1"]})
     fields = {"time": "when.at", "ref": "v"}
-    (one,) = command("changes", "printf", "%s", said, fields=fields, change="deploy", role="application")
+    (one,) = command("changes", "printf", "%s", said, fields=fields, change="deploy", whose="application")
     assert isinstance(one, Change)
     assert (one.kind, one.ref, one.hosts, one.role) == ("deploy", "2.0", ("app1",), "application")
 
@@ -392,6 +392,21 @@ def test_logs_of_json_are_sampled_and_filtered_by_a_query_of_their_own() -> None
     assert (one.total, len(one.records), one.query) == (111, 10, "m1")
     assert one.records[0].severity_text == "WARN"
     assert one.records[0].resource == {"host.name": "app9"}
+
+
+def test_logs_of_all_stretches_are_of_one_query() -> None:
+    script = "date -u -d @$1 +%FT%TZ"
+    found = command("logs", "sh", "-c", script, "sh", "{from}", window=WINDOW)
+    assert {(one.span, one.total) for one in found if isinstance(one, LogSample)} == {
+        ("incident", 1), ("before", 1), ("last-week", 1)
+    }  # fmt: skip
+    assert {one.query for one in found if isinstance(one, LogSample)} == {"sh -c 'date -u -d @$1 +%FT%TZ' sh '{from}'"}
+
+
+def test_a_program_that_prints_no_change_rules_nothing_out() -> None:
+    source: Source = Command(name="c", command=("true",), form="changes")
+    assert source.role == ""
+    assert command("changes", "true") == []
 
 
 def test_a_failure_is_said_and_what_was_printed_is_kept() -> None:

@@ -5,6 +5,7 @@ capped. Whoever may write the configuration file may thus run programs; ``config
 """
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -63,11 +64,14 @@ class Command(Source):
     change: Literal["resource", "deploy", "commit", "tag"] = field(
         default="resource", metadata={"help": "what kind of changes they are; their lines are TIME, TAB, ID, TAB, TEXT"}
     )
-    role: Literal["infrastructure", "application"] = field(
-        default="infrastructure", metadata={"help": "what its changes change"}
+    whose: Literal["infrastructure", "application"] = field(
+        default="infrastructure", metadata={"help": "what its changes change", "key": "role"}
     )
     zone: str = field(default="UTC", metadata={"help": "zone of times that are written without an offset"})
     limit: int = field(default=5000, metadata={"help": "lines kept of each stretch of time; all are counted"})
+
+    # ``role`` stays empty, also where its changes have one: that an arbitrary program printed no change
+    # does not rule anything out.
 
     @property
     def given(self) -> frozenset[str]:
@@ -174,7 +178,7 @@ class _Run:
             found = self._entries(done.stdout)
             text = "\n".join(one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in found)
         yield Reading(
-            host=host,
+            host=host or line(os.uname().nodename, 200),
             command=origin.query,
             exit_status=None if done.truncated else done.status,
             stdout=clean(text, _TEXT),
@@ -218,7 +222,7 @@ class _Run:
                     at=mark.at,
                     ref=mark.ref,
                     summary=("failed: " if mark.state == "failed" else "") + (mark.note or mark.ref),
-                    role=self.source.role,
+                    role=self.source.whose,
                     hosts=mark.hosts or ((host,) if host else ()),
                     origin=origin,
                 )
@@ -254,7 +258,7 @@ class _Run:
             if not tally.seen:
                 return
         yield LogSample(
-            query=entry.query or origin.query,
+            query=entry.query or line(shlex.join(self.source.command), 1000),  # the same for each stretch
             span=span.label,
             start=start,
             end=span.end,

@@ -161,7 +161,13 @@ class Http(Web):
             return
         said = "\n".join(one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for one in found)
         yield Reading(
-            host=host, command=origin.query, exit_status=0, stdout=clean(said, _TEXT), stderr="", at=now, origin=origin
+            host=host or line(urlsplit(self.url).hostname or "", 200),
+            command=origin.query,
+            exit_status=0,
+            stdout=clean(said, _TEXT),
+            stderr="",
+            at=now,
+            origin=origin,
         )
 
     def _shown(self) -> str:
