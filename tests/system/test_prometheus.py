@@ -1,5 +1,10 @@
 """The Prometheus source against a real Prometheus, and against VictoriaMetrics with the same names."""
 
+import json
+import threading
+import time
+import urllib.parse
+import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -163,6 +168,7 @@ def test_victoriametrics_answers_the_same(victoria: Victoria) -> None:
         for i, at in enumerate(range(START, NOW, 15))
     ]
     victoria.send(rows)
+    _await_points(victoria.url, "sum(count_over_time(vm_connections[4h]))", len(rows))
     query = 'vm_connections{instance="{host}:9100"}'
     series, gaps = ask(victoria.url, query, "vm_absent", "sum(", window=hours(START, NOW))
     assert {one.host for one in series} == {"app1", "app2"}
@@ -173,3 +179,17 @@ def test_victoriametrics_answers_the_same(victoria: Victoria) -> None:
         ("query vm_absent", GapKind.UNAVAILABLE),
         ("query sum(", GapKind.REJECTED),
     }
+
+
+def _await_points(url: str, query: str, count: int) -> None:
+    """Wait until all that was sent can be read: the first lines are visible before the last have arrived."""
+    until = time.monotonic() + 30
+    asked = urllib.parse.urlencode({"query": query, "time": NOW, "nocache": 1})
+    while time.monotonic() < until:
+        urllib.request.urlopen(f"{url}/internal/force_flush", timeout=10).close()  # noqa: S310 - on loopback
+        with urllib.request.urlopen(f"{url}/api/v1/query?{asked}", timeout=10) as answer:  # noqa: S310 - same
+            result = json.load(answer)["data"]["result"]
+        if result and int(result[0]["value"][1]) >= count:
+            return
+        threading.Event().wait(0.2)
+    raise RuntimeError(f"VictoriaMetrics does not show what it was sent: {result}")
