@@ -127,7 +127,8 @@ def sparkline(values: Floats, width: int = 40) -> str:
     array = finite(values)
     if not array.size or width < 1:
         return ""
-    starts = np.unique(np.arange(min(width, array.size)) * array.size // min(width, array.size))
+    spots = min(width, array.size)
+    starts = np.arange(spots) * array.size // spots
     peaks = np.fmax.reduceat(array, starts)
     known = peaks[~np.isnan(peaks)]
     if not known.size:

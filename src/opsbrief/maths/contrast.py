@@ -123,7 +123,7 @@ def _level(before: Sample, after: Sample, floor: float) -> Contrast:
         placebo = Sample(np.abs(windows(before.values, length) - centre)).quantile(0.95)
         error = 1.25 * noise * math.sqrt((1 + keep) / (1 - keep) / len(part))
         shift = part.median - centre
-        delta = before.delta(part.values)
+        delta = before.delta(part.ordered)
         ratio = abs(shift) / max(placebo, min(error, noise), floor)
         strength = min(ratio / _RATIO, (abs(delta) / _DELTA) ** 2 * max(1.0, ratio / _RATIO) ** 0.5)
         strength *= weight
@@ -138,7 +138,7 @@ def _brief(before: Sample, after: Sample, floor: float) -> Contrast:
     """Test the level of a few points only, with a yardstick that earlier incidents in before cannot stretch."""
     centre = before.median
     shift = after.median - centre
-    delta = before.delta(after.values)
+    delta = before.delta(after.ordered)
     ratio = abs(shift) / max(_WIDTH * before.range(), floor)
     strength = min(ratio, (abs(delta) / _APART) ** 2)
     return Contrast("level", strength, delta, centre, centre + shift, shift, before.spread, len(before), len(after))
@@ -174,7 +174,7 @@ def _sparse(before: Sample, after: Sample, _floor: float, _least: float) -> Cont
     was, now = float(before.values.mean()), float(after.values.mean())
     grown = (now - was) / (0.5 * max(float(np.abs(before.values).mean()), 1e-12))  # half as much again, at the least
     strength = min(errors / _SPARSE, (new - old) / _SHARE, grown)
-    delta = before.delta(after.values)
+    delta = before.delta(after.ordered)
     return Contrast("sparse", strength, delta, was, now, now - was, before.spread, len(before), len(after))
 
 
@@ -194,7 +194,7 @@ def _spread(before: Sample, after: Sample, floor: float, least: float) -> Contra
     starts = range(0, len(before) - length + 1, max(1, length // 3))
     past = max(Sample(before.values[at : at + length]).range() for at in starts)
     strength = min(strength, jump / _JITTER, _log_ratio(past, after.range(), floor) / 0.5, middle / _SPREAD)
-    delta, grown = before.delta(after.values), after.spread - before.spread
+    delta, grown = before.delta(after.ordered), after.spread - before.spread
     return Contrast(
         "spread", strength, delta, before.median, after.median, grown, before.spread, len(before), len(after)
     )

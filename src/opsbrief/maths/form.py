@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from opsbrief.maths.contrast import Contrast
-from opsbrief.maths.sample import cliff, memory, spread
+from opsbrief.maths.sample import Sample, cliff, memory, spread
 
 Array = npt.NDArray[np.float64]
 
@@ -65,12 +65,12 @@ def form(values: Array, split: int, change: Contrast) -> Form:
     at, data = there.astype(np.float64), values[there]
     first = int(np.searchsorted(there, split))
     if change.kind == "spread" and abs(change.effect) < 0.5:
-        centre = float(np.median(data[:first]))
+        centre = Sample(data[:first]).median
         scale = spread(data[:first]) or 1.0
         bend = step(at, np.log1p(np.abs(data - centre) / scale))
         return Form("noisier", bend.at, bend.earliest, bend.latest)
     if change.kind == "sparse":
-        bend = step(at, (data > np.median(data[:first])).astype(np.float64))
+        bend = step(at, (data > Sample(data[:first]).median).astype(np.float64))
         return Form("step", bend.at, bend.earliest, bend.latest)
     return _moving(there, data, first, change)
 
@@ -159,8 +159,8 @@ def smooth(values: Array) -> bool:
     if len(there) < 40:
         return False
     at, data = there.astype(np.float64), calm(values[there])
-    low, high = np.quantile(data, (0.01, 0.99))
-    data = np.clip(data, low, high)
+    whole = Sample(data)
+    data = np.minimum(np.maximum(data, whole.quantile(0.01)), whole.quantile(0.99))
     scaled = 2 * (at - at[0]) / (at[-1] - at[0]) - 1
     # Legendre's polynomials up to the third, which a fit bears better than plain powers
     basis = np.stack((np.ones(len(scaled)), scaled, (3 * scaled**2 - 1) / 2, (5 * scaled**3 - 3 * scaled) / 2), axis=1)
@@ -214,9 +214,8 @@ def _falls(data: Array) -> tuple[int, ...]:
         return ()
     next_two = np.minimum(data[1:], np.concatenate((data[2:], data[-1:])))
     fall = data[:-1] - next_two
-    low, high = np.quantile(data, (0.02, 0.98))
-    jitter = 1.4826 * float(np.median(np.abs(np.diff(data)))) / np.sqrt(2)
-    sharp = np.flatnonzero(fall > max(5 * jitter, 0.4 * float(high - low)))
+    jitter = 1.4826 * Sample(np.abs(np.diff(data))).median / np.sqrt(2)
+    sharp = np.flatnonzero(fall > max(5 * jitter, 0.4 * Sample(data).range(0.02)))
     found: list[int] = []
     for place in sharp:
         if found and place - found[-1] <= 3:
@@ -261,14 +260,16 @@ def _returned(rest: Array, change: Contrast, peak: float, length: int) -> bool:
     sign = 1 if change.shift >= 0 else -1
     away = (rest - change.before) * sign
     late = away[len(away) // 2 :]
-    return bool(np.median(away) < 0.3 * peak and np.quantile(late, 0.9) < 0.6 * peak and abs(_late(rest, change)) < 0.7)
+    back = Sample(away).median < 0.3 * peak and Sample(late).quantile(0.9) < 0.6 * peak
+    return back and abs(_late(rest, change)) < 0.7
 
 
 def _late(rest: Array, change: Contrast) -> float:
     """How far the last third of the rest still lies from before, in noise of before."""
+    level = Sample(rest[-max(1, len(rest) // 3) :]).median
     if change.noise == 0:
-        return float(np.median(rest[-max(1, len(rest) // 3) :]) != change.before)
-    return float(np.median(rest[-max(1, len(rest) // 3) :]) - change.before) / (2 * change.noise)
+        return float(level != change.before)
+    return (level - change.before) / (2 * change.noise)
 
 
 def _still(at: Array, smooth: Array, bend: Bend, change: Contrast) -> bool:

@@ -1,10 +1,10 @@
 """Values that are looked at again and again: put in order once, which gives every quantile for nothing."""
 
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 Array = npt.NDArray[np.float64]
 
@@ -23,7 +23,9 @@ class Sample:
     @cached_property
     def ordered(self) -> Array:
         """The values in order."""
-        return np.sort(self.values)
+        values = self.values.copy()  # what np.sort does, without its ways
+        values.sort()
+        return values
 
     @cached_property
     def median(self) -> float:
@@ -36,8 +38,9 @@ class Sample:
 
         The larger of the median absolute deviation and the 5-95 % range, both scaled to a normal's.
         """
-        away = _middle(np.sort(np.abs(self.ordered - self.median)))
-        return max(1.4826 * away, (self.quantile(0.95) - self.quantile(0.05)) / 3.29)
+        away = np.abs(self.ordered - self.median)
+        away.sort()
+        return max(1.4826 * _middle(away), (self.quantile(0.95) - self.quantile(0.05)) / 3.29)
 
     @cached_property
     def memory(self) -> float:
@@ -86,6 +89,15 @@ def _middle(ordered: Array) -> float:
     return float(ordered[half]) if odd else float(ordered[half - 1] + ordered[half]) / 2
 
 
+def median(values: Iterable[float]) -> float:
+    """Return the median of a few plain numbers, NaN when there is none: sooner in order than made an array."""
+    ordered = sorted(values)
+    half, odd = divmod(len(ordered), 2)
+    if not ordered:
+        return float("nan")
+    return float(ordered[half]) if odd else float((ordered[half - 1] + ordered[half]) / 2)
+
+
 def cliff(before: Array, after: Array) -> float:
     """Return Cliff's delta of two arrays; see Sample.delta."""
     return Sample(before).delta(after)
@@ -103,7 +115,13 @@ def memory(values: Array) -> float:
 
 def windows(values: Array, length: int) -> Array:
     """Return the medians of windows of ``length`` values, so many that long ones overlap by seven eighths."""
-    ordered = np.sort(sliding_window_view(values, length)[:: max(1, length // 8)], axis=1)
+    pace = max(1, length // 8)
+    count = (len(values) - length) // pace + 1
+    values = np.ascontiguousarray(values)
+    ordered: Array = np.ndarray(
+        (count, length), values.dtype, values, 0, (pace * values.itemsize, values.itemsize)
+    ).copy()
+    ordered.sort(axis=1)
     half, odd = divmod(length, 2)
     middle: Array = ordered[:, half] if odd else (ordered[:, half - 1] + ordered[:, half]) / 2
     return middle

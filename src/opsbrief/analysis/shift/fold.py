@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from opsbrief.analysis.shift.read import Case
-from opsbrief.maths.sample import Sample
+from opsbrief.maths.sample import Sample, median
 from opsbrief.model.finding import Finding, Onset, Verdict
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import utc
@@ -34,7 +34,7 @@ def fold(metric: Metric, subject: str, cases: Sequence[Case]) -> Finding:
     onset = _when(chosen)
     before, after = _typical(c.study.before for c in chosen), _typical(c.study.after for c in chosen)
     unit = metric.unit or next((c.series.unit for c in cases if c.series.unit), "")
-    weight = float(np.median([c.study.weight for c in chosen])) if chosen else 0.0
+    weight = median(c.study.weight for c in chosen) if chosen else 0.0
     share = len(chosen) / max(1, len(told))
     return Finding(
         code="shift",
@@ -85,15 +85,15 @@ def _when(cases: Sequence[Case]) -> Onset | None:
     onsets = [case.onset for case in cases if case.onset]
     if not onsets:
         return None
-    at = float(np.median([o.at.timestamp() for o in onsets]))
-    low = float(np.quantile([o.earliest.timestamp() for o in onsets], 0.25))
-    high = float(np.quantile([o.latest.timestamp() for o in onsets], 0.75))
+    at = median(o.at.timestamp() for o in onsets)
+    low = Sample(np.array([o.earliest.timestamp() for o in onsets])).quantile(0.25)
+    high = Sample(np.array([o.latest.timestamp() for o in onsets])).quantile(0.75)
     return Onset(at=utc(round(at)), earliest=utc(round(min(low, at))), latest=utc(round(max(high, at))))
 
 
 def _typical(values: Iterable[float]) -> float | None:
     there = [value for value in values if math.isfinite(value)]
-    return Sample(np.array(there)).median if there else None
+    return median(there) if there else None
 
 
 def _numbers(metric: Metric, cases: Sequence[Case], chosen: Sequence[Case], shape: str) -> Facts:

@@ -7,7 +7,7 @@ import numpy as np
 from opsbrief import phrase
 from opsbrief.analysis.shift.read import label, laid, sort, split, weeks
 from opsbrief.maths.contrast import MIN_BEFORE
-from opsbrief.maths.sample import Array
+from opsbrief.maths.sample import Array, median
 from opsbrief.maths.study import alone, weigh
 from opsbrief.model.evidence import Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
@@ -78,7 +78,7 @@ def _score(weights: Sequence[float]) -> float:
     moved = [weight for weight in weights if weight > 0]
     if not moved:
         return 0.0
-    return float(np.log1p(min(float(np.median(moved)), 1e6)) * np.sqrt(len(moved) / len(weights)))
+    return float(np.log1p(min(median(moved), 1e6)) * np.sqrt(len(moved) / len(weights)))
 
 
 def _weights(
