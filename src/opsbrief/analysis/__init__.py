@@ -6,7 +6,7 @@ Pure: the same evidence gives the same findings in the same order, offline, next
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from opsbrief.analysis import alibi, changes, effect, impact, patterns, shift, timeline, volume
+from opsbrief.analysis import alibi, changes, impact, patterns, shift, timeline, volume
 from opsbrief.analysis.shift import placebo
 from opsbrief.model.evidence import Evidence
 from opsbrief.model.finding import Finding
@@ -25,14 +25,18 @@ STEPS: tuple[Step, ...] = (
     timeline.find,
 )
 
-#: The same for the effect of a fix.
-EFFECT: tuple[Step, ...] = (effect.find, changes.find, timeline.find)
-
 
 def analyse(evidence: Evidence, steps: Sequence[Step] = ()) -> tuple[Finding, ...]:
     """Ask every question of the evidence, or only ``steps``; return the findings with ids F1, F2, ..."""
     found: list[Finding] = []
-    for step in steps or (EFFECT if evidence.first else STEPS):
+    for step in steps or (_effect() if evidence.first else STEPS):
         for finding in step(evidence, tuple(found)):
             found.append(replace(finding, id=f"F{len(found) + 1}"))
     return tuple(found)
+
+
+def _effect() -> tuple[Step, ...]:
+    """Return the steps that measure the effect of a fix."""
+    from opsbrief.analysis import effect  # noqa: PLC0415 - most briefs are not about a fix
+
+    return effect.find, changes.find, timeline.find

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from opsbrief import text
-from opsbrief.compose import details, effect, figures, front, verdict, words
+from opsbrief.compose import details, figures, front, verdict, words
 from opsbrief.compose.case import Case, message, said, where
 from opsbrief.model.brief import Brief, Line, Paragraph, Scorecard, Section
 from opsbrief.model.evidence import Evidence
@@ -16,6 +16,8 @@ def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = F
     ``people`` allows the names of authors on the page; without it no person is named.
     """
     if evidence.first:
+        from opsbrief.compose import effect  # noqa: PLC0415 - few briefs are about a fix; the others need not wait
+
         return effect.compose(evidence, findings, people=people)
     case = Case(evidence, findings, people=people)
     headline, tone = verdict.headline(case)
