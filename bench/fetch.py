@@ -23,11 +23,11 @@ from brief import serving
 from measure import goal
 from peer import END, FIRST, HITS, STREAM
 
-from opsbrief.search.cluster import Cluster
-from opsbrief.search.fields import layout
-from opsbrief.search.lines import record
-from opsbrief.search.paging import Pager
-from opsbrief.search.sampling import Question, lines
+from opsbrief.readers.search.cluster import Cluster
+from opsbrief.readers.search.fields import layout
+from opsbrief.readers.search.lines import record
+from opsbrief.readers.search.paging import Pager
+from opsbrief.readers.search.sampling import Question, lines
 from opsbrief.sources.elasticsearch import Elasticsearch
 from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.http import Client

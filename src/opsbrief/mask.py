@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from opsbrief.errors import BundleError
-from opsbrief.graphite.target import TargetError, glob, levels
 from opsbrief.model.artifact import Artifact
 from opsbrief.model.evidence import (
     Change,
@@ -28,6 +27,7 @@ from opsbrief.model.evidence import (
     Release,
     Series,
 )
+from opsbrief.readers.graphite.target import TargetError, glob, levels
 from opsbrief.redact import Redactor
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from opsbrief.config import Config
 from opsbrief.config.option import suggest
 from opsbrief.config.values import Sourced
 from opsbrief.errors import ConfigError, Problem, SourceError, WindowError
-from opsbrief.graphite.events import Marker
 from opsbrief.model.marking import Marking
+from opsbrief.readers.graphite.events import Marker
 from opsbrief.source import MarkLog
 from opsbrief.text import line
 from opsbrief.timespec import Instant, parse

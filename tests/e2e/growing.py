@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from opsbrief.demo.whisper import write
-from opsbrief.graphite.whisper import ARCHIVE, HEADER, POINT
+from opsbrief.readers.graphite.whisper import ARCHIVE, HEADER, POINT
 
 CONFIG = """\
 timezone: UTC

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsbrief.alarms import monit, nagios, status
 from opsbrief.errors import SourceError
 from opsbrief.model.evidence import Event
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Span, utc
+from opsbrief.readers.alarms import monit, nagios, status
 from opsbrief.sources.nagioslog import NagiosLog
 from opsbrief.transport.deadline import Deadline
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from opsbrief.lines import layout, store
-from opsbrief.lines.stamp import FORMS, Clock, recognise
 from opsbrief.model.evidence import LogSample
 from opsbrief.model.scope import Logs, Scope
 from opsbrief.model.window import Anchor, Window
+from opsbrief.readers.lines import layout, store
+from opsbrief.readers.lines.stamp import FORMS, Clock, recognise
 from opsbrief.sources.logfile import LogFile
 from opsbrief.transport.deadline import Deadline
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsbrief.demo import whisper as writer
-from opsbrief.graphite import whisper
+from opsbrief.readers.graphite import whisper
 
 NOW = 1_800_000_000
 SHAPES = st.sampled_from([[(60, 30)], [(10, 50), (60, 40)], [(1, 7), (5, 20), (25, 30)], [(60, 1)]])

@@ -387,8 +387,8 @@ def test_nanoseconds_neither_lose_nor_repeat_a_line(server: Server) -> None:
 def test_what_was_opened_is_closed_when_reading_stops_early(
     server: Server, filled: tuple[str, list[dict[str, object]]]
 ) -> None:
-    from opsbrief.search.cluster import Cluster  # noqa: PLC0415 - only here: the reader under the source
-    from opsbrief.search.paging import Pager  # noqa: PLC0415
+    from opsbrief.readers.search.cluster import Cluster  # noqa: PLC0415 - only here: the reader under the source
+    from opsbrief.readers.search.paging import Pager  # noqa: PLC0415
 
     chosen = source(server)
     for end in ("close", "expire"):

@@ -13,11 +13,11 @@ import pytest
 from tests.system import graphite as real
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.graphite import whisper
 from opsbrief.model.evidence import Change, Event, Gap, Series
 from opsbrief.model.marking import Marking
 from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Anchor, Deploy, Window
+from opsbrief.readers.graphite import whisper
 from opsbrief.sources.graphite import Graphite
 from opsbrief.sources.whisper import Whisper
 from opsbrief.transport.deadline import Deadline

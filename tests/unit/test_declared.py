@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from tests.contract.peer import Fault, answer, peer
 
 from opsbrief.config import load
-from opsbrief.declared import items, places
-from opsbrief.declared.path import parse
-from opsbrief.declared.rows import reader
 from opsbrief.errors import ConfigError, GapKind, SourceError
-from opsbrief.marks import Bad
 from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Reading, Series
 from opsbrief.model.scope import Logs, Metric, Scope
 from opsbrief.model.window import Anchor, Span, Window
+from opsbrief.readers.declared import items, places
+from opsbrief.readers.declared.path import parse
+from opsbrief.readers.declared.rows import reader
+from opsbrief.readers.marks import Bad
 from opsbrief.source import Source
 from opsbrief.sources.command import Command
 from opsbrief.sources.http import Http

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsbrief.errors import GapKind, SourceError, WindowError
-from opsbrief.marks import Bad, Reader, moment
 from opsbrief.model.evidence import Change, Gap
 from opsbrief.model.window import Anchor, Deploy, TimeKind, Window
+from opsbrief.readers.marks import Bad, Reader, moment
 from opsbrief.source import DeployLog
 from opsbrief.sources.deploylog import DeployLines
 from opsbrief.transport.deadline import Deadline

@@ -17,8 +17,8 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import LogSample, Outcome
 from opsbrief.model.scope import Logs, Scope
 from opsbrief.model.window import Anchor, Deploy, Window
-from opsbrief.search import cluster, fields, names, query, sampling, turns
-from opsbrief.search.lines import flat, instant, record, severity
+from opsbrief.readers.search import cluster, fields, names, query, sampling, turns
+from opsbrief.readers.search.lines import flat, instant, record, severity
 from opsbrief.secret import Secret
 from opsbrief.source import Login
 from opsbrief.sources.elasticsearch import Elasticsearch

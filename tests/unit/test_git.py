@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from opsbrief.history import record, release
-from opsbrief.history.command import Tag
 from opsbrief.model.evidence import FileStat
 from opsbrief.model.window import TimeKind
+from opsbrief.readers.history import record, release
+from opsbrief.readers.history.command import Tag
 from opsbrief.sources.git import Git, Place
 from opsbrief.sources.git import _touches as touches
 

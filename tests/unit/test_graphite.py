@@ -8,12 +8,12 @@ import pytest
 from tests.contract.peer import Peer, answer, peer
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.graphite import events, names, plan
-from opsbrief.graphite.answer import AnswerError, raw, reason, rows
-from opsbrief.graphite.target import TargetError, host_of, matcher, parse, spread, tags_of
 from opsbrief.model.evidence import Gap, Series
 from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Anchor, Window
+from opsbrief.readers.graphite import events, names, plan
+from opsbrief.readers.graphite.answer import AnswerError, raw, reason, rows
+from opsbrief.readers.graphite.target import TargetError, host_of, matcher, parse, spread, tags_of
 from opsbrief.sources.graphite import Graphite
 from opsbrief.transport.deadline import Deadline
 

@@ -11,12 +11,12 @@ from urllib.parse import unquote
 import pytest
 from tests.contract.peer import answer, peer
 
-from opsbrief.alarms import ask as asking
-from opsbrief.alarms import icingaelastic
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Event, Gap
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Span, utc
+from opsbrief.readers.alarms import ask as asking
+from opsbrief.readers.alarms import icingaelastic
 from opsbrief.sources.icinga import Icinga
 from opsbrief.transport.deadline import Deadline
 

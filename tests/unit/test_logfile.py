@@ -14,10 +14,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lines import level, stamp
 from opsbrief.model.evidence import Gap, LogRecord, LogSample
 from opsbrief.model.scope import Logs, Scope
 from opsbrief.model.window import Anchor, Deploy, TimeKind, Window
+from opsbrief.readers.lines import level, stamp
 from opsbrief.sources.logfile import LogFile
 from opsbrief.transport.deadline import Deadline
 

@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from opsbrief.alarms import monit, status
 from opsbrief.codec import encode
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Span
+from opsbrief.readers.alarms import monit, status
 from opsbrief.sources.monit import Monit
 from opsbrief.transport.deadline import Deadline
 

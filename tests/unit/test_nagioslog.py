@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from opsbrief.alarms import nagios
-from opsbrief.alarms.whose import Whose, called
 from opsbrief.model.evidence import Event, Gap
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Span, utc
+from opsbrief.readers.alarms import nagios
+from opsbrief.readers.alarms.whose import Whose, called
 from opsbrief.sources.nagioslog import NagiosLog
 from opsbrief.transport.deadline import Deadline
 

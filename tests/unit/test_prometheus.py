@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.contract.peer import Fault, answer, peer
 
-from opsbrief import matrix
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, Series
 from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Anchor, Window
+from opsbrief.readers import matrix
 from opsbrief.sources.prometheus import Prometheus
 from opsbrief.transport.deadline import Deadline
 

@@ -6,10 +6,10 @@ import pytest
 
 from opsbrief.config import load
 from opsbrief.errors import ConfigError, OpsbriefError
-from opsbrief.graphite.events import markers, remark, written
 from opsbrief.model.evidence import Change, Event
 from opsbrief.model.marking import Marking
 from opsbrief.model.window import Anchor, Window
+from opsbrief.readers.graphite.events import markers, remark, written
 from opsbrief.remember import mark
 from opsbrief.sources.deploylog import DeployLines
 from opsbrief.transport.deadline import Deadline

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from opsbrief import bundle
+from opsbrief.bundle.swap import swap
 from opsbrief.errors import BundleError
 from opsbrief.model.artifact import Artifact
-from opsbrief.swap import swap
 
 
 def content(text: str) -> list[Artifact]:

@@ -10,11 +10,11 @@ import pytest
 
 from opsbrief.demo import whisper as writer
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.graphite import whisper
-from opsbrief.graphite.folder import Folder
 from opsbrief.model.evidence import Gap, Series
 from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Anchor, Window, utc
+from opsbrief.readers.graphite import whisper
+from opsbrief.readers.graphite.folder import Folder
 from opsbrief.sources.whisper import Whisper
 from opsbrief.transport.deadline import Deadline
 

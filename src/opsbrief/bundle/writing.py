@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opsbrief.bundle.archive import pack
+from opsbrief.bundle.swap import swap
 from opsbrief.errors import BundleError
 from opsbrief.model.artifact import Artifact
-from opsbrief.swap import swap
 
 _SWEEP_AFTER = 3600.0  # seconds; younger leftovers may belong to a run that is still going
 

@@ -13,14 +13,14 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from opsbrief import length, pipeline
+from opsbrief import pipeline
 from opsbrief.cli import collect, effect, options
 from opsbrief.cli.progress import progress
 from opsbrief.cli.settings import Settings
 from opsbrief.config import Config
 from opsbrief.errors import WindowError
 from opsbrief.resolve import explain
-from opsbrief.timespec import Instant, parse
+from opsbrief.timespec import Instant, length, parse
 
 if TYPE_CHECKING:
     from opsbrief.model.tick import Tick

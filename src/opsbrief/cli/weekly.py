@@ -15,9 +15,9 @@ from opsbrief.cli import options
 from opsbrief.cli.settings import Settings
 from opsbrief.config import Config
 from opsbrief.errors import DeliveryError
-from opsbrief.length import duration, spell
 from opsbrief.model.digest import Report
 from opsbrief.render import digest
+from opsbrief.timespec.length import duration, spell
 from opsbrief.weekly import ledger, lock, period
 
 _SERVICES = 8  # that the block about gaps names

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.graphite.whisper import ARCHIVE, HEADER, POINT
+from opsbrief.readers.graphite.whisper import ARCHIVE, HEADER, POINT
 
 _AVERAGE = 1
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from opsbrief.errors import WindowError
-from opsbrief.graphite.target import Target, TargetError, levels, matcher, parse, spread
 from opsbrief.model.evidence import Change, Event, Evidence, Series
 from opsbrief.model.marking import TAG
+from opsbrief.readers.graphite.target import Target, TargetError, levels, matcher, parse, spread
 from opsbrief.serve.errors import AskedError
 from opsbrief.timespec import Instant
 from opsbrief.timespec import parse as instant

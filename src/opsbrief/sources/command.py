@@ -14,16 +14,16 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, ClassVar, Literal
 
-from opsbrief.declared import items, logs, places
-from opsbrief.declared.path import MOST
-from opsbrief.declared.rows import NAMES, Point, Reader, paced, reader
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lines.sample import Tally, stretches
-from opsbrief.marks import FIELDS, Bad
-from opsbrief.marks import Reader as Marks
 from opsbrief.model.evidence import Change, Gap, Item, LogSample, Origin, Reading
 from opsbrief.model.scope import Logs
 from opsbrief.model.window import Span, Window
+from opsbrief.readers.declared import items, logs, places
+from opsbrief.readers.declared.path import MOST
+from opsbrief.readers.declared.rows import NAMES, Point, Reader, paced, reader
+from opsbrief.readers.lines.sample import Tally, stretches
+from opsbrief.readers.marks import FIELDS, Bad
+from opsbrief.readers.marks import Reader as Marks
 from opsbrief.source import Source
 from opsbrief.text import clean, decode, line
 from opsbrief.transport import process

@@ -17,10 +17,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opsbrief import text
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.marks import FIELDS, Bad, Mark, Reader, settle, written
 from opsbrief.model.evidence import Change, Event, Gap, Item, Origin, Role
 from opsbrief.model.marking import Marking
 from opsbrief.model.window import Deploy, TimeKind, Window
+from opsbrief.readers.marks import FIELDS, Bad, Mark, Reader, settle, written
 from opsbrief.source import Source
 from opsbrief.transport import process
 from opsbrief.transport.deadline import Deadline

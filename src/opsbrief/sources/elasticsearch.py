@@ -14,13 +14,13 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, LogRecord, LogSample, Origin
 from opsbrief.model.scope import Logs
 from opsbrief.model.window import Deploy, Span, Window
-from opsbrief.search import fields as layouts
-from opsbrief.search import turns
-from opsbrief.search.cluster import Cluster, Tally
-from opsbrief.search.lines import record
-from opsbrief.search.paging import Pager
-from opsbrief.search.sampling import Drawn, Question, draw, lines
-from opsbrief.search.survey import Survey, iso
+from opsbrief.readers.search import fields as layouts
+from opsbrief.readers.search import turns
+from opsbrief.readers.search.cluster import Cluster, Tally
+from opsbrief.readers.search.lines import record
+from opsbrief.readers.search.paging import Pager
+from opsbrief.readers.search.sampling import Drawn, Question, draw, lines
+from opsbrief.readers.search.survey import Survey, iso
 from opsbrief.source import Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline

@@ -15,11 +15,11 @@ from math import ceil
 from typing import ClassVar, Literal
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.history import graph, record, release
-from opsbrief.history.command import Repository, Tag
-from opsbrief.history.walk import DeepError, Found, walk
 from opsbrief.model.evidence import Change, FileStat, Gap, Item, Origin, Release
 from opsbrief.model.window import Deploy, TimeKind, Window, utc
+from opsbrief.readers.history import graph, record, release
+from opsbrief.readers.history.command import Repository, Tag
+from opsbrief.readers.history.walk import DeepError, Found, walk
 from opsbrief.source import Source
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.graphite import events, names
-from opsbrief.graphite.answer import AnswerError, Points
-from opsbrief.graphite.plan import Ask, Takers, Want, globs, plan, wants
-from opsbrief.graphite.render import Render, Sheet, bounds, digest, shaped
-from opsbrief.graphite.tally import Tally
-from opsbrief.graphite.target import host_of, tags_of
 from opsbrief.model.evidence import Change, Event, Gap, Item, Origin, Series
 from opsbrief.model.marking import TAG, Marking
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Deploy, Span, TimeKind, Window
+from opsbrief.readers.graphite import events, names
+from opsbrief.readers.graphite.answer import AnswerError, Points
+from opsbrief.readers.graphite.plan import Ask, Takers, Want, globs, plan, wants
+from opsbrief.readers.graphite.render import Render, Sheet, bounds, digest, shaped
+from opsbrief.readers.graphite.tally import Tally
+from opsbrief.readers.graphite.target import host_of, tags_of
 from opsbrief.source import Web
 from opsbrief.text import clean, line
 from opsbrief.transport.deadline import Deadline

@@ -12,13 +12,13 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from opsbrief.declared import items, places
-from opsbrief.declared.path import MOST
-from opsbrief.declared.rows import NAMES, Point, Reader, paced, reader
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.marks import Bad
 from opsbrief.model.evidence import Gap, Item, Origin, Reading
 from opsbrief.model.window import Span, Window
+from opsbrief.readers.declared import items, places
+from opsbrief.readers.declared.path import MOST
+from opsbrief.readers.declared.rows import NAMES, Point, Reader, paced, reader
+from opsbrief.readers.marks import Bad
 from opsbrief.source import Web
 from opsbrief.text import clean, line
 from opsbrief.transport.deadline import Deadline

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from opsbrief.alarms import icingaweb
-from opsbrief.alarms.ask import Ask, dig
-from opsbrief.alarms.icingacore import core
-from opsbrief.alarms.icingaelastic import elastic
-from opsbrief.alarms.whose import Whose
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Item
 from opsbrief.model.window import Span, Window
+from opsbrief.readers.alarms import icingaweb
+from opsbrief.readers.alarms.ask import Ask, dig
+from opsbrief.readers.alarms.icingacore import core
+from opsbrief.readers.alarms.icingaelastic import elastic
+from opsbrief.readers.alarms.whose import Whose
 from opsbrief.source import Web
 from opsbrief.transport.deadline import Deadline
 

@@ -17,14 +17,14 @@ from typing import ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lines import stamp, store
-from opsbrief.lines.layout import Custom, Layout, Plain
-from opsbrief.lines.sample import Tally
-from opsbrief.lines.store import Store
-from opsbrief.lines.structured import HOST, LEVEL, MESSAGE, TIME, Structured
 from opsbrief.model.evidence import Gap, Item, LogSample, Origin
 from opsbrief.model.scope import Logs
 from opsbrief.model.window import Deploy, Span, TimeKind, Window, utc
+from opsbrief.readers.lines import stamp, store
+from opsbrief.readers.lines.layout import Custom, Layout, Plain
+from opsbrief.readers.lines.sample import Tally
+from opsbrief.readers.lines.store import Store
+from opsbrief.readers.lines.structured import HOST, LEVEL, MESSAGE, TIME, Structured
 from opsbrief.source import Source
 from opsbrief.text import LINE_CAP, line
 from opsbrief.transport.deadline import Deadline

@@ -12,16 +12,16 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar
 
-from opsbrief import matrix
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lines.sample import stretches
-from opsbrief.loki.records import Reader
-from opsbrief.loki.volume import LEVELS, NANO, Grid, Volume, added, ends, form, quoted
-from opsbrief.matrix import Line
 from opsbrief.model.evidence import Gap, Item, LogSample, Origin
 from opsbrief.model.scope import Logs
 from opsbrief.model.window import Span, Window
-from opsbrief.search.sampling import shares
+from opsbrief.readers import matrix
+from opsbrief.readers.lines.sample import stretches
+from opsbrief.readers.loki.records import Reader
+from opsbrief.readers.loki.volume import LEVELS, NANO, Grid, Volume, added, ends, form, quoted
+from opsbrief.readers.matrix import Line
+from opsbrief.readers.search.sampling import shares
 from opsbrief.source import Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline

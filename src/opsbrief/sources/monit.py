@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from opsbrief.alarms import files, monit, status
-from opsbrief.alarms.whose import Whose, called
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Item, Origin
 from opsbrief.model.window import Span, Window, utc
+from opsbrief.readers.alarms import files, monit, status
+from opsbrief.readers.alarms.whose import Whose, called
 from opsbrief.source import Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline

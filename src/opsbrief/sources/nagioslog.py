@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from opsbrief.alarms import files, nagios
-from opsbrief.alarms.whose import Whose
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Event, Gap, Item
 from opsbrief.model.window import Span, Window, utc
+from opsbrief.readers.alarms import files, nagios
+from opsbrief.readers.alarms.whose import Whose
 from opsbrief.source import Source
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline

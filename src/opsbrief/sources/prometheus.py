@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from opsbrief import matrix
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.matrix import Told
 from opsbrief.model.evidence import Gap, Item, Origin, Series
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Span, Window, utc
+from opsbrief.readers import matrix
+from opsbrief.readers.matrix import Told
 from opsbrief.source import Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline

@@ -16,15 +16,15 @@ from typing import ClassVar
 import numpy as np
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.graphite.answer import Points
-from opsbrief.graphite.folder import Folder, Found
-from opsbrief.graphite.plan import Ask, Want, globs, plan, wants
-from opsbrief.graphite.tally import Tally
-from opsbrief.graphite.target import host_of, tags_of
-from opsbrief.graphite.whisper import WhisperError, header, recover
 from opsbrief.model.evidence import Gap, Item, Origin, Series
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Span, Window, utc
+from opsbrief.readers.graphite.answer import Points
+from opsbrief.readers.graphite.folder import Folder, Found
+from opsbrief.readers.graphite.plan import Ask, Want, globs, plan, wants
+from opsbrief.readers.graphite.tally import Tally
+from opsbrief.readers.graphite.target import host_of, tags_of
+from opsbrief.readers.graphite.whisper import WhisperError, header, recover
 from opsbrief.source import Source
 from opsbrief.text import clean, line
 from opsbrief.transport.deadline import Deadline

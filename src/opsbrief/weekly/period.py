@@ -4,11 +4,11 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from opsbrief.clock import midnight
 from opsbrief.errors import WindowError
-from opsbrief.length import Shift, spell
 from opsbrief.model.digest import Period
 from opsbrief.timespec import Instant, parse
+from opsbrief.timespec.clock import midnight
+from opsbrief.timespec.length import Shift, spell
 
 WEEK = timedelta(days=7)
 LONGEST = timedelta(days=92)  # as of any window

@@ -1,0 +1,128 @@
+"""The documents that Icinga 2's ElasticsearchWriter leaves: state changes and notifications.
+
+Its milliseconds are not padded (".5" is five of them, not five hundred), so a search engine dates documents up to a
+second off: the range asked for is wider, and the time is read anew from the document.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from opsbrief.errors import GapKind, SourceError
+from opsbrief.model.evidence import Event, Gap, Origin
+from opsbrief.readers.alarms.ask import Ask, Sort, dig, number, state, word
+from opsbrief.readers.search.cluster import Cluster, shards, total
+from opsbrief.readers.search.names import quoted
+
+if TYPE_CHECKING:
+    from opsbrief.transport.deadline import Deadline
+    from opsbrief.transport.http import Client
+
+_PAGE = 2000
+_PAGES = 50
+_STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?$")
+_TYPES = ("icinga2.event.statechange", "icinga2.event.notification")
+
+
+def elastic(http: "Client", ask: Ask, index: str, deadline: "Deadline") -> Iterator[Event | Gap]:
+    """Yield the events among the documents of an index pattern."""
+    cluster = Cluster(http, deadline)
+    path = f"{quoted(index)}/_search"
+    after: list[Any] | None = None
+    for page in range(_PAGES):
+        body = _body(ask, _TYPES, _PAGE, after)
+        found = cluster.search(path, body)
+        if page == 0 and shards(found) == 0:
+            raise SourceError(
+                GapKind.UNAVAILABLE, f"there is no index {index}", "index is that of the ElasticsearchWriter"
+            )
+        hits = found["hits"]["hits"]
+        origin = ask.origin(
+            f"POST /{path} type:({' OR '.join(_TYPES)}) from {ask.span.start:%FT%TZ} to {ask.span.end:%FT%TZ}",
+            b"",
+            path,
+        )
+        for hit in hits:
+            source = hit.get("_source")
+            if isinstance(source, Mapping) and (event := _event(ask, source, origin)):
+                yield event
+        after = hits[-1].get("sort") if hits else None
+        if len(hits) < _PAGE or not after:
+            break
+    else:
+        detail = f"only the first {_PAGE * _PAGES:,} documents are read"
+        yield ask.gap("the newest alarms", GapKind.TRUNCATED, detail, "ask for a shorter window")
+    for sentence in cluster.tally.shortfalls:
+        yield ask.gap("some alarms", GapKind.TRUNCATED, sentence)
+    if not ask.found:
+        yield from _coverage(cluster, ask, path, index)
+
+
+def _body(ask: Ask, types: tuple[str, ...], size: int, after: list[Any] | None = None) -> dict[str, Any]:
+    start, end = (at.timestamp() for at in (ask.span.start, ask.span.end))
+    span = {"gte": int((start - 2) * 1000), "lte": int((end + 2) * 1000), "format": "epoch_millis"}
+    # "match" finds the type whether it is mapped as one word or as text.
+    kinds = [{"match": {"type": {"query": type_, "operator": "and"}}} for type_ in types]
+    body: dict[str, Any] = {
+        "size": size,
+        "query": {"bool": {"filter": [{"range": {"@timestamp": span}}], "should": kinds, "minimum_should_match": 1}},
+        "sort": [{"@timestamp": "asc"}],
+    }
+    return {**body, "search_after": after} if after else body
+
+
+def _coverage(cluster: Cluster, ask: Ask, path: str, index: str) -> Iterator[Gap]:
+    """Yield a gap unless check results of the hosts show that Icinga wrote here all the time."""
+    found = cluster.search(path, _body(ask, ("icinga2.event.checkresult",), 500))
+    for hit in found["hits"]["hits"]:
+        if ask.whose.host(word(dig(hit, "_source", "host"))):
+            return
+    if total(found)[0] == 0:
+        yield ask.gap(
+            "alarms", GapKind.UNAVAILABLE, f"{index} has no document of Icinga in this time, not even check results",
+            "was the ElasticsearchWriter on?",
+        )  # fmt: skip
+    elif not ask.whose.seen:
+        yield ask.unknown(f"the index {index}")
+
+
+def _event(ask: Ask, source: Mapping[str, Any], origin: Origin) -> Event | None:
+    host, service = source.get("host"), source.get("service")
+    output = source.get("check_result.output") or dig(source, "check_result", "output")
+    at, named = stamp(source.get("@timestamp")), state(source.get("state"), service=bool(service))
+    type_ = word(source.get("type"))
+    if type_ == _TYPES[0]:
+        return ask.event(
+            at, host, service, "state", state=named, sort=_sort(source), output=output, origin=origin
+        ) if named else None  # fmt: skip
+    if type_ == _TYPES[1]:
+        told = word(source.get("notification_type"))
+        if told == "ACKNOWLEDGEMENT":
+            comment = source.get("comment") or source.get("text")
+            return ask.event(at, host, service, "acknowledgement", output=comment, origin=origin)
+        said = named if told == "PROBLEM" and named else told
+        return ask.event(at, host, service, "notification", state=said, output=output, origin=origin)
+    return None
+
+
+def _sort(source: Mapping[str, Any]) -> Sort:
+    """Return whether a change was hard. The document does not say; of a recovery it cannot be told."""
+    now, hard = number(source.get("state")), number(source.get("last_hard_state"))
+    if not now or hard is None:
+        return ""
+    return "hard" if now == hard or number(source.get("max_check_attempts")) == 1 else "soft"
+
+
+def stamp(value: object) -> datetime | None:
+    """Return the time of a document, its fraction read as a count of milliseconds up to three digits."""
+    found = _STAMP.match(word(value))
+    if not found:
+        return None
+    try:
+        at = datetime.fromisoformat(found[1] + (found[3] or "Z"))
+    except ValueError:
+        return None
+    digits = found[2] or "0"
+    micros = int(digits) * 1000 if len(digits) <= 3 else int(digits[:6].ljust(6, "0"))
+    return at.astimezone(UTC) + timedelta(microseconds=micros)
