@@ -20,7 +20,12 @@ class Cost:
 
 
 def run(argv: Sequence[str], env: Mapping[str, str] | None = None, allow: Sequence[int] = (0,)) -> Cost:
-    """Run a program to its end, its output thrown away. Stops the bench when it fails."""
+    """Run a program to its end, its output thrown away. Stops the bench when it fails.
+
+    Python may keep what it compiled, as an installed package does: a source that is edited here costs a
+    compilation in the round that does not count, and not in each.
+    """
+    env = {name: value for name, value in (env or os.environ).items() if name != "PYTHONDONTWRITEBYTECODE"}
     with Path(os.devnull).open("r+b") as nothing:
         started = time.perf_counter()
         process = subprocess.Popen(argv, env=env, stdin=nothing, stdout=nothing, stderr=subprocess.PIPE)

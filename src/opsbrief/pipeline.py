@@ -152,6 +152,7 @@ def collect(
     # What comes after the sources takes a tenth of a second to import, matplotlib half a second: let it load while
     # the network is waited for.
     later = ["opsbrief.analysis", "opsbrief.compose", "opsbrief.render.data"]
+    later += ["opsbrief.render.html", "opsbrief.render.svg"] * ("html" in order.formats)
     later += ["opsbrief.render.png"] * bool(set(order.formats) & set(_LOADS_PNG))
     threading.Thread(target=lambda: [importlib.import_module(name) for name in later], daemon=True).start()
     evidence, interrupted = gather(config, order, now=now, listen=listen, tell=tell)
