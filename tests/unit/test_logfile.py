@@ -6,6 +6,7 @@ import lzma
 import os
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -78,6 +79,13 @@ def test_lines_go_to_the_stretch_they_were_written_in(tmp_path: Path) -> None:
     }
     assert found["last-week"].start == T0 - WEEK
     assert found["incident"].records[1].timestamp == at(59.9)
+
+
+def test_a_stretch_that_nobody_asked_for_is_no_gap(tmp_path: Path) -> None:
+    path = tmp_path / "shop.log"
+    path.write_text("".join(f"{at(minute).isoformat()} INFO served\n" for minute in range(60)))
+    items = ask(str(path), replace(window(), before=timedelta(0)))
+    assert ([*samples(items)], gaps(items)) == (["incident"], [])
 
 
 def test_the_histogram_counts_every_line_by_minute_and_level(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from opsbrief.model.scope import Logs
 from opsbrief.model.window import Deploy, Span, TimeKind, Window, utc
 from opsbrief.readers.lines import stamp, store
 from opsbrief.readers.lines.layout import Custom, Layout, Plain
-from opsbrief.readers.lines.sample import Tally
+from opsbrief.readers.lines.sample import Tally, stretches
 from opsbrief.readers.lines.store import Store
 from opsbrief.readers.lines.structured import HOST, LEVEL, MESSAGE, TIME, Structured
 from opsbrief.source import Source
@@ -69,7 +69,7 @@ class LogFile(Source):
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
         """Yield per configured query a LogSample for before, incident and each weekly baseline; see Source."""
         entries = [entry for entry in self.scope.logs or (Logs(),) if entry.source in ("", self.name)]
-        spans = list(_stretches(window))
+        spans = list(stretches(window))
         said: set[Gap] = set()
         for entry in entries:
             tests = _test(entry)
@@ -269,17 +269,6 @@ class LogFile(Source):
         return (
             f"rotated files count when path is a glob: {self.path}*" if single else "older files may have been removed"
         )
-
-
-def _stretches(window: Window) -> Iterator[Span]:
-    """Yield the stretches a sample is made of, the most wanted first: incident, before, the weeks before."""
-    if window.fix:  # each phase deserves lines of its own, however short it is
-        yield from window.phases()
-        return
-    yield window.incident
-    yield window.prior
-    for label, shift in window.shifts:
-        yield Span(label, window.start - shift, window.end - shift, shift)
 
 
 def _misdirected(entry: Logs, tallies: Sequence[Tally]) -> bool:
