@@ -65,6 +65,14 @@ def test_a_warning_of_a_source_stands_on_the_first_page() -> None:
     assert f"{first.source}: the certificate is not checked" in page
 
 
+def test_a_start_of_weeks_ago_is_said_with_its_date() -> None:
+    whole = story.evidence()
+    anchor = replace(whole.window.anchor, kind="time")
+    window = replace(whole.window, anchor=anchor, start=whole.window.start - timedelta(days=60))
+    page = "\n".join(first_page(compose(replace(whole, window=window), story.findings()))[:2])
+    assert re.search(r"since [A-Z][a-z]{2} \d+ [A-Z][a-z]{2} \d{4} \d\d:\d\d", page)
+
+
 def test_the_first_page_of_the_story_has_at_most_45_lines() -> None:
     assert len(first_page(compose(story.evidence(gaps=False), story.findings()))) <= 45
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from opsbrief import text
@@ -115,8 +115,10 @@ class Case:
 
     @cached_property
     def when(self) -> str:
-        """The start of the window: "Fri 15:02"."""
-        return f"{self.clock.weekday(self.window.start)} {self.clock.time(self.window.start, seconds=False)}"
+        """The start of the window: "Fri 15:02"; with its date where a weekday alone could be another week's."""
+        start = self.window.start
+        day = self.clock.weekday(start) if self.window.end - start < timedelta(days=6) else self.clock.day(start)
+        return f"{day} {self.clock.time(start, seconds=False)}"
 
     @cached_property
     def since(self) -> str:
