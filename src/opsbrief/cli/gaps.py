@@ -5,19 +5,17 @@ from opsbrief.model.evidence import Evidence, Gap
 
 
 def tell(settings: Settings, evidence: Evidence) -> None:
-    """Say every gap, those that differ only in their span in one line, and every warning."""
-    spans: dict[tuple[str, str, str, str], list[str]] = {}
+    """Say every gap, those of one source with one reason in one line, and every warning."""
+    missing: dict[tuple[str, str, str], list[str]] = {}
     for gap in evidence.gaps:
-        spans.setdefault((gap.source, gap.what, gap.detail, gap.hint), []).append(_span(gap))
-    for (source, what, detail, hint), named in spans.items():
-        where = ", ".join(filter(None, dict.fromkeys(named)))
-        span = f" ({where})" if where and "" not in named else ""
-        settings.say(f"gap: {source}: {what}{span}: {detail}" + (f" ({hint})" if hint else ""))
+        missing.setdefault((gap.source, gap.detail, gap.hint), []).append(_what(gap))
+    for (source, detail, hint), names in missing.items():
+        settings.say(f"gap: {source}: {', '.join(dict.fromkeys(names))}: {detail}" + (f" ({hint})" if hint else ""))
     for outcome in evidence.outcomes:
         for warning in outcome.warnings:
             settings.say(f"warning: {outcome.source}: {warning}")
 
 
-def _span(gap: Gap) -> str:
-    """Return the span that the gap itself does not name already."""
-    return "" if gap.span in gap.what else gap.span
+def _what(gap: Gap) -> str:
+    """Return what is missing, with the span where it does not name that itself."""
+    return gap.what if gap.span in gap.what else f"{gap.what} ({gap.span})"
