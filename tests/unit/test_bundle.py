@@ -133,7 +133,7 @@ def test_a_configured_secret_stops_the_bundle(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(BundleError, match="cannot be written in .*file"):
+    with pytest.raises(BundleError, match=r"cannot be written in .*file"):
         bundle.write(file, "b", bundle.files(evidence(), []))
     assert file.read_text() == "x"
 
