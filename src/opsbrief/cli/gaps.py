@@ -1,7 +1,10 @@
 """What is missing, on standard error: the same list for every command that asks the sources."""
 
+from opsbrief import phrase
 from opsbrief.cli.settings import Settings
 from opsbrief.model.evidence import Evidence, Gap
+
+_NAMED = 5  # missing things named in one line; the brief has them all
 
 
 def tell(settings: Settings, evidence: Evidence) -> None:
@@ -10,7 +13,8 @@ def tell(settings: Settings, evidence: Evidence) -> None:
     for gap in evidence.gaps:
         missing.setdefault((gap.source, gap.detail, gap.hint), []).append(_what(gap))
     for (source, detail, hint), names in missing.items():
-        settings.say(f"gap: {source}: {', '.join(dict.fromkeys(names))}: {detail}" + (f" ({hint})" if hint else ""))
+        what = phrase.listed([*dict.fromkeys(names)], _NAMED)
+        settings.say(f"gap: {source}: {what}: {detail}" + (f" ({hint})" if hint else ""))
     for outcome in evidence.outcomes:
         for warning in outcome.warnings:
             settings.say(f"warning: {outcome.source}: {warning}")
