@@ -148,8 +148,17 @@ def _plain(data: object, kind: type) -> object:
 def _record_decoder(kind: type) -> Coder:
     hints = get_type_hints(kind)
     known = {field.name for field in fields(kind)}
+    coders: dict[str, Coder] = {}  # filled as fields come: hashing their annotations each time costs most of it all
 
     def run(data: Mapping[str, Any]) -> object:
-        return kind(**{name: _known(hints[name])(item) for name, item in data.items() if name in known})
+        found = {}
+        for name, item in data.items():
+            coder = coders.get(name)
+            if coder is None:
+                if name not in known:
+                    continue
+                coder = coders[name] = _known(hints[name])
+            found[name] = coder(item)
+        return kind(**found)
 
     return run
