@@ -99,9 +99,9 @@ def _onsets(found: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
     for place, finding in enumerate(_best(found, "shift", (Verdict.CHANGED, Verdict.BEGAN_BEFORE))[:8]):
         if finding.onset is None:
             continue
-        does = {"up": "rises", "down": "falls"}.get(str(finding.facts["direction"]), "changes")
-        does = {"silent": "goes silent", "noisier": "gets noisier"}.get(finding.shape, does)
-        said = f"{finding.subject} {does}{_hosts(finding)}"
+        does = {"up": "up", "down": "down"}.get(str(finding.facts["direction"]), "changed")
+        does = {"silent": "silent", "noisier": "noisier"}.get(finding.shape, does)
+        said = f"{finding.subject}: {does}{_hosts(finding)}"
         yield _entry("onset", finding.onset.at, said, 85.0 - place, basis=finding.basis[:20], onset=finding.onset)
         first = finding.facts.get("first_reset")
         if isinstance(first, str) and evidence.window.start <= datetime.fromisoformat(first):
