@@ -3,6 +3,7 @@ import pytest
 from tests.unit.evidence_of import DEPLOY, evidence, noise, only, outcome, series, window
 
 from opsbrief.analysis import analyse
+from opsbrief.compose import compose
 from opsbrief.maths.study import study
 from opsbrief.model.evidence import Series
 from opsbrief.model.finding import Finding, Verdict
@@ -153,6 +154,17 @@ def test_the_wide_net_keeps_what_changed_and_counts_the_rest() -> None:
     found = analyse(evidence(outcome("graphite", "graphite", *members), metrics=(Metric(target="all", rank=True),)))
     assert only(found, "wide-net").facts["looked_at"] == 13
     assert [f.subject for f in found if f.code == "series"] == ["stats.db1.all"]
+
+
+@pytest.mark.parametrize(("before", "said"), [(120, "0 of 4 other series changed"), (0, "too few datapoints")])
+def test_a_wide_net_with_nothing_to_compare_with_says_so(before: int, said: str) -> None:
+    members = [series(noise(30 + n)[: 120 + before], metric="all", host=f"app{n}", before=before) for n in range(4)]
+    found = analyse(evidence(outcome("graphite", "graphite", *members), metrics=(Metric(target="all", rank=True),)))
+    wide = only(found, "wide-net")
+    assert said in wide.headline
+    assert wide.verdict is (Verdict.UNCHANGED if before else Verdict.CANNOT_TELL)
+    lead = "none of 4 series changed since" if before else "cannot tell what changed since"
+    assert lead in compose(evidence(outcome("graphite", "graphite", *members)), found).headline
 
 
 def test_impact_repeats_the_verdict_of_its_metric_and_a_betterment_is_none() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, Case, better, detail, does, message, refs, said, where
+from opsbrief.compose.case import TONES, Case, better, detail, does, message, refs, said, where, whole
 from opsbrief.model.brief import Line, Tone
 from opsbrief.model.finding import Finding, Verdict
 
@@ -45,6 +45,12 @@ def lead(case: Case) -> tuple[str, Tone]:
         return f"{text.line(earlier.subject, 60)} {does(earlier)}, but from before {case.since}", "unknown"
     if any(f.verdict is Verdict.UNCHANGED for f in case.shifts):
         return f"no watched metric changed since {case.since}", "good"
+    wide = case.first("wide-net")
+    if wide and wide.verdict is Verdict.UNCHANGED:
+        return (
+            f"none of {phrase.count(whole(wide, 'looked_at'), 'series', 'series')} changed since {case.since}",
+            "good",
+        )
     return f"cannot tell what changed since {case.since}", "unknown"
 
 

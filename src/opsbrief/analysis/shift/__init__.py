@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from opsbrief import phrase
 from opsbrief.analysis.shift.fold import fold
 from opsbrief.analysis.shift.read import Case, Weeks, examine, label, laid, sort, split, weeks
 from opsbrief.analysis.shift.say import worded
+from opsbrief.maths.contrast import MIN_AFTER, MIN_BEFORE
 from opsbrief.maths.screen import promising
 from opsbrief.maths.weekly import roughly
 from opsbrief.model.evidence import Evidence, Series
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.scope import Metric
+from opsbrief.model.window import Window
 
 _WIDE = 20  # changed groups of the wide net that are kept, the strongest first
 
@@ -61,7 +65,8 @@ def _net(wide: Sequence[tuple[Metric, Series]], past: Weeks, evidence: Evidence)
         if case.verdict is Verdict.CHANGED
     ]
     changed = sum(int(found.facts["series_changed"] or 0) for found, _, _ in groups)
-    kept.append(_summary(len(wide), changed, [found.subject for found, _, _ in groups]))
+    judged = sum(_judged(series, evidence.window) for _, series in wide)
+    kept.append(_summary(judged, len(wide) - judged, changed, [found.subject for found, _, _ in groups]))
     return kept, caught
 
 
@@ -88,12 +93,23 @@ def _screened(series: Sequence[Series], past: Weeks, evidence: Evidence) -> set[
     return found
 
 
-def _summary(looked: int, changed: int, kinds: Sequence[str]) -> Finding:
+def _judged(series: Series, window: Window) -> bool:
+    """Whether there is enough of a series, and of the time after the anchor, to say that it did not change."""
+    first, skip = split(series, window)
+    before = np.isfinite(series.values[: first - skip]).sum()
+    return bool(before >= MIN_BEFORE and len(series.values) - first >= MIN_AFTER)
+
+
+def _summary(looked: int, unclear: int, changed: int, kinds: Sequence[str]) -> Finding:
     said = f"{changed} of {phrase.count(looked, 'other series', 'other series')} changed"
+    if unclear and not looked:
+        said = f"{phrase.count(unclear, 'other series', 'other series')}: too few datapoints to compare"
+    elif unclear:
+        said += f" ({unclear:,} more with too few datapoints to compare)"
     return Finding(
         code="wide-net",
         subject="all other metrics",
-        verdict=Verdict.CHANGED if changed else Verdict.UNCHANGED,
+        verdict=Verdict.CHANGED if changed else Verdict.UNCHANGED if looked else Verdict.CANNOT_TELL,
         headline=f"{said}: {phrase.listed(kinds)}" if changed else said,
-        facts={"looked_at": looked, "changed": changed, "kinds": len(kinds)},
+        facts={"looked_at": looked, "unclear": unclear, "changed": changed, "kinds": len(kinds)},
     )
