@@ -234,7 +234,7 @@ def sendable(config: "Config", to: Sequence[str] = ()) -> "Mail":
 
     where = ", ".join(str(path) for path in config.files or config.searched)
     if config.deliver.mail is None:
-        hint = "deliver.mail needs: smtp (the relay) or sendmail, and from; 'opsbrief config --schema' has all of it"
+        hint = "deliver.mail needs: smtp (the relay) or sendmail, and from; 'opsbrief config schema' has all of it"
         raise ConfigError(Problem(where, "deliver.mail", "no mail is configured", hint))
     if not (to or config.deliver.mail.to):
         hint = "name an address on the command line, or set it here"
