@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsbrief.cli.settings import Settings
-from opsbrief.errors import ConfigError, OpsbriefError, Problem, SourceError
+from opsbrief.errors import ConfigError, Problem, SourceError
 
 if TYPE_CHECKING:
     from opsbrief.cli.draft import Answers, Server
@@ -245,9 +245,11 @@ def _load(answers: "Answers", path: Path) -> "Config":
 
 def _write(settings: Settings, talk: Talk, answers: "Answers", path: Path) -> int:
     """Ask every source, then write the file. Returns 3 when something is missing."""
+    from opsbrief import bundle  # noqa: PLC0415 - only what writes needs it
     from opsbrief.cli import probe  # noqa: PLC0415 - only init and check need it
     from opsbrief.cli.draft import text  # noqa: PLC0415 - same
     from opsbrief.cli.progress import progress  # noqa: PLC0415 - same
+    from opsbrief.model.artifact import Artifact  # noqa: PLC0415 - same
 
     config = _load(answers, path)
     with progress(settings) as listen:
@@ -256,25 +258,9 @@ def _write(settings: Settings, talk: Talk, answers: "Answers", path: Path) -> in
         settings.say(line)
     if not _fine(found) and not talk.sure("Something is missing. Write the file anyway?"):
         raise click.Abort
-    try:
-        _save(path, text(answers))
-    except OSError as error:
-        raise OpsbriefError(f"cannot write {path}: {error.strerror}") from error
+    list(bundle.extract(path.parent, [Artifact(path.name, "application/yaml", text(answers).encode())]))
     return 0 if _fine(found) else 3
 
 
 def _fine(found: "Sequence[Found]") -> bool:
     return all(one.fine for one in found)
-
-
-def _save(path: Path, content: str) -> None:
-    """Write whole or not at all, readable and writable by its owner only at first."""
-    with NamedTemporaryFile("w", dir=path.parent, prefix=".opsbrief-init-", delete=False, encoding="utf-8") as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
