@@ -5,8 +5,8 @@ As a library: ``opsbrief.collect("shop", since="deploy")`` returns what the comm
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers take it for true by its name; importing typing would double the time of --version
 if TYPE_CHECKING:
     from opsbrief.library import collect as collect
 
