@@ -127,7 +127,8 @@ class Web(Source):
     def client(self, deadline: Deadline, **options: int) -> "Client":
         """Return the HTTP client for this source's base URL; use it in a ``with`` block."""
         # Imported here: requests costs ten times an empty interpreter and --help needs none of it.
-        from opsbrief.transport.http import Auth, Client, Tls  # noqa: PLC0415
+        from opsbrief.transport.http import Client  # noqa: PLC0415
+        from opsbrief.transport.login import Auth, Tls  # noqa: PLC0415 - same
 
         if urlsplit(self.url).scheme not in {"http", "https"}:
             raise SourceError(

@@ -11,8 +11,10 @@ from tests.contract.peer import FAULTS, Fault, Peer, answer, peer
 
 from opsbrief.collect import Job, Runner, Tray
 from opsbrief.errors import GapKind, SourceError
+from opsbrief.transport.answer import Answer
 from opsbrief.transport.deadline import Deadline
-from opsbrief.transport.http import Answer, Auth, Client, Tls
+from opsbrief.transport.http import Client
+from opsbrief.transport.login import Auth, Tls
 
 KINDS = {
     GapKind.TIMEOUT: ("hang", "drip_headers", "endless_continue", "drip_body"),

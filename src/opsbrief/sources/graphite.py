@@ -30,7 +30,8 @@ from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.flight import side_by_side
 
 if TYPE_CHECKING:
-    from opsbrief.transport.http import Answer, Client
+    from opsbrief.transport.answer import Answer
+    from opsbrief.transport.http import Client
 
 _JSON = frozenset({"metrictank", "victoriametrics"})  # the dialects that do not know the raw format
 
@@ -70,7 +71,7 @@ class Graphite(Web):
                 what="everything",
                 kind=GapKind.SKIPPED,
                 detail="no metric asks this source",
-                hint="add metrics to the service, or targets to the source",
+                hint="add metrics to the service, or name the sources that are its own: sources: [...]",
             )
         with self.client(deadline) as http:
             if self.deploy_tags:

@@ -20,7 +20,8 @@ from opsbrief.source import Web
 from opsbrief.transport.deadline import Deadline
 
 if TYPE_CHECKING:
-    from opsbrief.transport.http import Answer, Client
+    from opsbrief.transport.answer import Answer
+    from opsbrief.transport.http import Client
 
 Place = Literal["icingadb", "ido", "elasticsearch", "none"]
 _NOT_HERE = (400, 404, 405, 500)

@@ -28,7 +28,8 @@ from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.flight import side_by_side
 
 if TYPE_CHECKING:
-    from opsbrief.transport.http import Answer, Client
+    from opsbrief.transport.answer import Answer
+    from opsbrief.transport.http import Client
 
 _RANGE = "/loki/api/v1/query_range"
 _FATAL = {GapKind.UNREACHABLE, GapKind.UNAUTHORIZED, GapKind.TIMEOUT}  # asking on would end the same way

@@ -26,7 +26,8 @@ from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.flight import side_by_side
 
 if TYPE_CHECKING:
-    from opsbrief.transport.http import Answer, Client
+    from opsbrief.transport.answer import Answer
+    from opsbrief.transport.http import Client
 
 _POINTS = 11_000  # of one series in one answer; Prometheus refuses more
 _STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -67,7 +68,7 @@ class Prometheus(Web):
                 "everything",
                 GapKind.SKIPPED,
                 "no metric asks this source",
-                "add metrics to the service, or targets to the source",
+                "add metrics to the service, or name the sources that are its own: sources: [...]",
             )
         if wants:
             with self.client(deadline) as http:

@@ -6,7 +6,6 @@ redirects with custom credentials, and it reads proxies and netrc behind the cal
 """
 
 import email.utils
-import gc
 import json
 import logging
 import socket
@@ -14,7 +13,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
@@ -25,8 +23,10 @@ from requests.adapters import HTTPAdapter
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.text import clean
+from opsbrief.transport.answer import Answer
 from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.failure import CONNECT, bare, mapped
+from opsbrief.transport.login import Auth, Tls
 
 log = logging.getLogger(__name__)
 
@@ -34,84 +34,6 @@ NDJSON = "application/x-ndjson"
 _CHUNK = 1 << 18
 _LARGE = 1 << 20  # bytes of a body from which on a timer costs less than pieces
 _RETRIED = frozenset({429, 502, 503, 504})
-_HTML = ("text/html", "application/xhtml")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Auth:
-    """How to log in. Values are already revealed; never printed."""
-
-    user: str = ""
-    password: str = field(default="", repr=False)
-    bearer: str = field(default="", repr=False)
-    api_key: str = field(default="", repr=False)  # Elasticsearch: Authorization: ApiKey ...
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def as_headers(self) -> dict[str, str]:
-        """Return the headers that carry the credentials."""
-        found = dict(self.headers)
-        if self.bearer:
-            found["Authorization"] = f"Bearer {self.bearer}"
-        elif self.api_key:
-            found["Authorization"] = f"ApiKey {self.api_key}"
-        elif self.user:
-            pair = urllib3.make_headers(basic_auth=f"{self.user}:{self.password}")
-            found["Authorization"] = pair["authorization"]
-        return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """Whom to believe."""
-
-    ca_file: str = ""
-    cert: str = ""
-    key: str = ""
-    insecure: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One whole answer: status, lower-case headers, decoded body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    url: str
-
-    @property
-    def media_type(self) -> str:
-        """Content type without parameters, lower case."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    def text(self) -> str:
-        """Body as text: UTF-8, wrong bytes replaced."""
-        return self.body.decode("utf-8", "replace")
-
-    def json(self) -> Any:  # noqa: ANN401 - JSON is any shape; the caller checks it
-        """Parse the body. Raises SourceError(BAD_ANSWER) that says what it is instead."""
-        if self.media_type in _HTML or self.body.lstrip()[:1] == b"<":
-            raise SourceError(
-                GapKind.BAD_ANSWER,
-                f"answered HTML, not JSON: {self.excerpt()}",
-                "a login page or a proxy? check the URL and its path",
-            )
-        # Building many small objects makes the collector scan them again and again: 1.3 to 1.4 times
-        # the time. Nothing here makes cycles, so it may rest meanwhile.
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            return json.loads(self.body.decode("utf-8", "replace"))
-        except (ValueError, RecursionError) as error:
-            reason = error.args[0] if isinstance(error, ValueError) else "nested too deep"
-            raise SourceError(GapKind.BAD_ANSWER, f"answered broken JSON ({reason}): {self.excerpt()}") from error
-        finally:
-            if collecting:
-                gc.enable()
-
-    def excerpt(self) -> str:
-        """Return the beginning of the body, safe to show."""
-        return clean(" ".join(self.text()[:2000].split()), 200) or "an empty body"
 
 
 def origin(url: str) -> tuple[str, str, int | None]:

@@ -15,7 +15,8 @@ from opsbrief.readers.graphite.answer import AnswerError, Points, raw, reason, r
 from opsbrief.readers.graphite.plan import Ask, halves
 
 if TYPE_CHECKING:
-    from opsbrief.transport.http import Answer, Client
+    from opsbrief.transport.answer import Answer
+    from opsbrief.transport.http import Client
 
 T = TypeVar("T")
 Format = Literal["auto", "json", "raw"]

@@ -12,7 +12,8 @@ from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 
 if TYPE_CHECKING:  # importing the transport costs more than the whole of --help
-    from opsbrief.transport.http import Answer, Client
+    from opsbrief.transport.answer import Answer
+    from opsbrief.transport.http import Client
 
 Json = dict[str, Any]
 
