@@ -18,9 +18,9 @@ HEAVY = {"requests", "urllib3", "numpy", "matplotlib", "rich", "paramiko", "jinj
 @pytest.mark.parametrize("args", [["--help"], ["-h"], [], ["--version"], ["-V"]])
 def test_help_and_version_import_nothing_heavy(args: list[str]) -> None:
     code = (
-        "import sys; sys.argv = ['opsbrief', *sys.argv[1:]]\n"
+        "import sys; sys.argv = ['opsbrief', *sys.argv[1:]]; begun = set(sys.modules)\n"
         "from opsbrief.__main__ import main\nmain()\n"
-        f"sys.exit(' '.join({HEAVY | {'click'}!r} & set(sys.modules)) or 0)"
+        f"sys.exit(' '.join({HEAVY | {'click', 'typing'}!r} & set(sys.modules) - begun) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr.strip()) == (0, "")
