@@ -7,10 +7,16 @@ from opsbrief import phrase, text
 from opsbrief.compose import words
 from opsbrief.compose.case import TONES, Case, better, detail, does, message, refs, said, where, whole
 from opsbrief.model.brief import Line, Tone
+from opsbrief.model.evidence import Evidence, LogSample
 from opsbrief.model.finding import Finding, Verdict
 
-LOGS = frozenset(("elasticsearch", "opensearch", "logfile"))  # types of sources that give log lines
+_LOGS = frozenset(("elasticsearch", "logfile", "loki"))  # types of sources that give log lines and nothing else
 CHANGED = 3  # metrics named on the first page; the others are counted
+
+
+def logged(evidence: Evidence) -> bool:
+    """Return whether any source was asked for log lines, answered or not, or gave some."""
+    return any(outcome.type in _LOGS for outcome in evidence.outcomes) or any(evidence.items(LogSample))
 
 
 def headline(case: Case) -> tuple[str, Tone]:
@@ -105,7 +111,7 @@ def _unclear(case: Case) -> Iterator[Line]:
     for finding in case.all("log-summary"):
         if finding.verdict is Verdict.CANNOT_TELL:
             yield _line("Cannot tell", finding)
-    asked = case.scope.logs or any(outcome.type in LOGS for outcome in case.evidence.outcomes)
+    asked = case.scope.logs or logged(case.evidence)
     if asked and not case.all("log-summary"):
         yield Line(label="Cannot tell", text="what is new in the logs: no line was read", tone="unknown")
 

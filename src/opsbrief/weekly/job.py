@@ -18,7 +18,7 @@ from opsbrief.compose import figures
 from opsbrief.compose.case import Case
 from opsbrief.compose.episode import telling, tone
 from opsbrief.compose.service import compared
-from opsbrief.compose.verdict import LOGS
+from opsbrief.compose.verdict import logged
 from opsbrief.config import Config, load
 from opsbrief.config.values import Service
 from opsbrief.errors import BundleError, GapKind
@@ -142,7 +142,7 @@ class _Week:
             previous=window.previous,
             start=window.start,
             end=window.end,
-            logs=any(outcome.type in LOGS for outcome in evidence.outcomes),
+            logs=logged(evidence),
             cut=f"{cut}, {spell(end - release.at, 2)} after it" if cut and end < self._job.now else cut,
             settled=end < self._job.now or not cut,
             findings=analyse(evidence),
