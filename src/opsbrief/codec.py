@@ -96,7 +96,7 @@ def _decoder(kind: Any) -> Coder:  # noqa: ANN401, C901, PLR0911 - a typing form
         return _optional(args)
     if origin is Literal:
         return lambda data: _one_of(data, args)
-    if getattr(origin, "__name__", "") == "ndarray":
+    if getattr(origin, "__name__", "") in {"ndarray", "NDArray"}:  # numpy's releases name it differently
         return lambda data: data  # arrays travel beside the JSON; whoever reads it puts them in
     if origin is tuple and args[-1] is Ellipsis:
         inner = _known(args[0])

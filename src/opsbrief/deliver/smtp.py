@@ -252,7 +252,7 @@ _TABLE: tuple[tuple[frozenset[str], str, str], ...] = (
         "587 is usual for tls: starttls, 465 for tls: implicit",
     ),
     (
-        frozenset({"gaierror", "UnicodeError"}),
+        frozenset({"gaierror", "UnicodeError", "UnicodeEncodeError"}),
         "the name of {relay} cannot be resolved",
         "check deliver.mail.smtp",
     ),
