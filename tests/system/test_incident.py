@@ -142,6 +142,7 @@ def test_from_the_release_to_the_week(incident: Incident) -> None:
     assert verdicts == {"connections": "changed"}
 
     release(incident, shop, "2.14.1", "healthy", "Release handles again")
+    time.sleep(3)  # nobody looks within the second of the fix
     watched = incident.run(
         "watch", "shop", "--since", "deploy~1", "--fix", "deploy", "--every", "4s", "--until", "settled",
         "--bundle", brief["bundle"], "--json", "-o", "settled", allow=(0, 3),
