@@ -94,6 +94,20 @@ class Icinga:
             execution_start=at, execution_end=at,
             filter=f'{"service" if service else "host"}.__name == "{name}"',
         )  # fmt: skip
+        self._taken("services" if service else "hosts", name, at)
+
+    def _taken(self, kind: str, name: str, at: float, seconds: float = 10) -> None:
+        """Wait until a result is taken in: a busy Icinga may take the next one first otherwise."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            answer = requests.get(
+                f"{self.url}/v1/objects/{kind}/{name}", params={"attrs": "last_check"}, auth=(FEEDER, PASSWORD),
+                verify=self.ca, timeout=10,
+            )  # fmt: skip
+            if answer.ok and answer.json()["results"][0]["attrs"]["last_check"] >= at - 0.5:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"Icinga did not take in the result of {name} at {at}")
 
     def await_log(self, words: str, seconds: float = 20) -> None:
         """Wait until the compat log has the words."""
