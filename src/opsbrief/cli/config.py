@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -44,13 +45,18 @@ def show(settings: Settings, *, origin: bool, as_json: bool) -> None:
 
 
 @command.command()
-def schema() -> None:
-    """Print the JSON Schema of opsbrief.yaml, for editors.
+@click.argument("document", required=False, type=click.Choice(["collect", "findings", "rows"]))
+def schema(document: str | None) -> None:
+    """Print the JSON Schema of opsbrief.yaml, for editors, or of a DOCUMENT that --json prints.
 
     \b
     In an editor with a YAML language server, the first line of opsbrief.yaml may name it:
     # yaml-language-server: $schema=opsbrief.schema.json
+    DOCUMENT: collect (collect --json), findings (findings.json of a bundle), rows (metrics, logs, ...).
     """  # noqa: D301 - \b is click's mark for "do not wrap"
+    if document:
+        click.echo((resources.files("opsbrief") / "schemas" / f"{document}.json").read_text(encoding="utf-8"), nl=False)
+        return
     from opsbrief.config.schema import schema as make  # noqa: PLC0415 - imports every type of source
 
     click.echo(json.dumps(make(), ensure_ascii=False, indent=1))
