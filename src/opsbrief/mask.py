@@ -25,6 +25,7 @@ from opsbrief.model.evidence import (
     Outcome,
     Reading,
     Release,
+    Run,
     Series,
 )
 from opsbrief.readers.graphite.target import TargetError, glob, levels
@@ -243,7 +244,7 @@ def _hosts(evidence: Evidence) -> Iterator[str]:
                 yield from (item.tags.get(tag, "") for tag in _HOSTS)
             elif isinstance(item, LogSample):
                 yield from {record.resource.get("host.name", "") for record in item.records}
-            elif isinstance(item, Event | Reading):
+            elif isinstance(item, Event | Reading | Run):
                 yield item.host
             elif isinstance(item, Change):
                 yield from item.hosts

@@ -29,6 +29,7 @@ from opsbrief.model.evidence import (
     Outcome,
     Reading,
     Release,
+    Run,
     Series,
 )
 from opsbrief.model.scope import Scope
@@ -36,11 +37,12 @@ from opsbrief.model.window import Window
 from opsbrief.text import clean, line
 
 _NONE: Any = ()  # stands for the values, which live in series.npy
-_TYPES: dict[str, type[Change | Release | Event | Reading]] = {
+_TYPES: dict[str, type[Change | Release | Event | Reading | Run]] = {
     "change": Change,
     "release": Release,
     "event": Event,
     "reading": Reading,
+    "run": Run,
 }
 #: What our own writer never lets into JSON: the escapes of control characters and what text.clean makes visible.
 _FOREIGN = re.compile(

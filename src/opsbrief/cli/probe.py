@@ -11,7 +11,7 @@ import numpy as np
 from opsbrief.collect import Job, Listener, Runner, Tray
 from opsbrief.config import Config, Service
 from opsbrief.errors import GapKind
-from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Reading, Release, Series
+from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Reading, Release, Run, Series
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.source import DeployLog, Source
@@ -111,7 +111,7 @@ def ask(
 def _found(question: Question, tray: "Tray[Item | Deploy]", window: Window) -> Found:
     words: list[str] = []
     figures: dict[str, Any] = {}
-    for say in (_series, _logs, _changes, _events, _readings, _deploys):
+    for say in (_series, _logs, _changes, _events, _runs, _readings, _deploys):
         said, counted = say(tray.items, window.end)
         words += said
         figures |= counted
@@ -203,6 +203,16 @@ def _changes(items: Items, now: datetime) -> Said:
 def _events(items: Items, _now: datetime) -> Said:
     count = sum(isinstance(item, Event) for item in items)
     return ([_count(count, "event")], {"events": count}) if count else ([], {})
+
+
+def _runs(items: Items, now: datetime) -> Said:
+    found = [item for item in items if isinstance(item, Run)]
+    if not found:
+        return [], {}
+    newest = max(item.at for item in found)
+    nodes = len({item.host for item in found})
+    figures = {"nodes": nodes, "newest_run_at": newest.isoformat()}
+    return [f"runs of {_count(nodes, 'node')}, newest {_age((now - newest).total_seconds())}"], figures
 
 
 def _readings(items: Items, _now: datetime) -> Said:

@@ -11,7 +11,7 @@ from opsbrief import bundle
 from opsbrief.cli import options
 from opsbrief.cli.settings import Settings
 from opsbrief.codec import encode
-from opsbrief.model.evidence import Evidence, Item, LogSample, Reading, Release, Series
+from opsbrief.model.evidence import Evidence, Item, LogSample, Reading, Release, Run, Series
 
 
 @click.command(
@@ -86,6 +86,8 @@ def _what(item: Item) -> str:
         return f"release {item.base}..{item.head}"
     if isinstance(item, Reading):
         return f"{item.command} on {item.host}"
+    if isinstance(item, Run):
+        return f"{item.status} run on {item.host}"
     return str(getattr(item, "summary", "") or getattr(item, "output", ""))
 
 

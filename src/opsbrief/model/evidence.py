@@ -149,6 +149,29 @@ class Change:
     authored_at: datetime | None = None  # when the work was first written; ``at`` is when it was committed
     landed: bool = True  # False: dated in the window, but not yet on the branch when the window ended
     time_kind: TimeKind | None = None  # of a tag or deploy: which instant ``at`` really is
+    version: str = ""  # of a resource: the commit whose catalog asked for it
+    state: Literal["applied", "failed", "noop", ""] = ""  # of a resource: what came of it
+    corrective: bool = False  # of a resource: somebody had changed it by hand, and it was put back
+    origin: Origin
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run of a configuration agent (Puppet) on one node: which version of the infrastructure it applied."""
+
+    at: datetime  # when it ended
+    host: str
+    status: Literal["changed", "unchanged", "failed"]
+    version: str = ""  # the commit it compiled; empty when what it names is none (``stated`` says what)
+    stated: str = ""  # the configuration version as written
+    noop: bool = False  # it only looked: its version was not applied
+    pending: bool = False  # it would have changed something, had it been let
+    cached: bool = False  # from a catalog of an earlier time: its version says nothing of now
+    agent: bool = True  # False: puppet apply, which never tells that something was changed by hand
+    changed: int = 0  # resources
+    failed: int = 0
+    in_window: bool = True  # False: the last one of its node before the window
     origin: Origin
     id: str = ""
 
@@ -196,8 +219,8 @@ class Reading:
     id: str = ""
 
 
-Item = Series | LogSample | Change | Release | Event | Reading
-ItemT = TypeVar("ItemT", Series, LogSample, Change, Release, Event, Reading)
+Item = Series | LogSample | Change | Release | Event | Reading | Run
+ItemT = TypeVar("ItemT", Series, LogSample, Change, Release, Event, Reading, Run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from opsbrief.collect import Job, Tray
 from opsbrief.errors import GapKind
-from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Outcome, Reading, Release, Series
+from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Outcome, Reading, Release, Run, Series
 from opsbrief.model.tick import SourceState, State
 from opsbrief.model.window import Deploy, Window, utc
 from opsbrief.source import DeployLog, Source
@@ -291,4 +291,6 @@ def _key(item: Item) -> tuple[object, ...]:
             return "release", item.base, item.head
         case Reading():
             return "reading", item.host, item.command
+        case Run():
+            return "run", item.host, item.at
     raise TypeError(type(item).__name__)
