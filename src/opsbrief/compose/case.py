@@ -11,7 +11,7 @@ from opsbrief.compose.words import Clock, natural
 from opsbrief.model.brief import Tone
 from opsbrief.model.chart import MarkKind, Moment
 from opsbrief.model.evidence import Change, Event, Evidence, Series
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, lead, telling
 
 NEAR = 7200.0  # seconds around the anchor within which another deploy log speaks of the same deploy
 MARKS = 200  # restarts and alarms that are marked at most
@@ -70,12 +70,12 @@ class Case:
     @cached_property
     def shifts(self) -> tuple[Finding, ...]:
         """One finding a metric, in the order of telling: changed, worse, key, configured, strong."""
-        return tuple(sorted(self.all("shift"), key=_telling))
+        return tuple(sorted(self.all("shift"), key=telling))
 
     @cached_property
     def lead(self) -> Finding | None:
         """The metric that the brief is about: the first that changed."""
-        return next((f for f in self.shifts if f.verdict is Verdict.CHANGED), None)
+        return lead(self.findings)
 
     @cached_property
     def patterns(self) -> tuple[Finding, ...]:
@@ -208,23 +208,6 @@ def message(pattern: Finding, cap: int) -> str:
     """Return a log pattern for a narrow place: without the thread and the logger that many lines begin with."""
     whole = text.line(pattern.subject, 1000)
     return words.cut(_LOGGER.sub("", whole) or whole, cap)
-
-
-def better(shift: Finding) -> bool:
-    """Return whether a metric changed in the direction that is not its worse one."""
-    return shift.verdict is Verdict.CHANGED and shift.facts.get("worse") == "good"
-
-
-def _telling(shift: Finding) -> tuple[object, ...]:
-    order = {Verdict.CHANGED: 0, Verdict.BEGAN_BEFORE: 1, Verdict.CANNOT_TELL: 2}
-    return (
-        order.get(shift.verdict, 3),
-        better(shift),
-        not shift.facts.get("key"),
-        bool(shift.facts.get("rank")),
-        bool(shift.facts.get("impact")),
-        -shift.score,
-    )
 
 
 def _marks(evidence: Evidence) -> Iterator[Moment]:

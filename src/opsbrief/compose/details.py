@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, Case, better, does, folded, hosts, real, refs, said, where, whole
+from opsbrief.compose.case import TONES, Case, does, folded, hosts, real, refs, said, where, whole
 from opsbrief.compose.front import first_seen, timeline
 from opsbrief.compose.gaps import section as sources
 from opsbrief.compose.receipts import section as receipts
@@ -20,7 +20,7 @@ from opsbrief.model.brief import (
     Verbatim,
 )
 from opsbrief.model.evidence import Change, Reading, Release
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, better
 
 ROWS = 120  # rows of a table on a later page
 EXAMPLES = 60  # log patterns with an example

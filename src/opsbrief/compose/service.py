@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from opsbrief import phrase, text
 from opsbrief.compose import episode as told
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, better, message, real, said
+from opsbrief.compose.case import TONES, message, real, said
 from opsbrief.compose.gaps import KINDS, alike
 from opsbrief.model.brief import Block, Cell, Column, Line, Paragraph, Scorecard, Table, Tone
 from opsbrief.model.digest import Digest, Episode, Report, change_key, pattern_key, release_key
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, better
 
 PATTERNS = 20
 CHANGES = 20

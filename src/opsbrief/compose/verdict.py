@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, Case, better, detail, does, message, refs, said, where, whole
+from opsbrief.compose.case import TONES, Case, detail, does, message, refs, said, where, whole
 from opsbrief.model.brief import Line, Tone
 from opsbrief.model.evidence import Evidence, LogSample
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, better
 
 _LOGS = frozenset(("elasticsearch", "logfile", "loki"))  # types of sources that give log lines and nothing else
 CHANGED = 3  # metrics named on the first page; the others are counted
