@@ -54,7 +54,14 @@ def look(ground: Ground) -> Part:
 
 
 def _told(outcome: Outcome) -> bool:
-    return any(isinstance(item, Event) and item.kind in ("state", "downtime") for item in outcome.items)
+    return any(
+        isinstance(item, Event) and (item.kind in ("state", "downtime") or _booted(item)) for item in outcome.items
+    )
+
+
+def _booted(event: Event) -> bool:
+    """Whether it is the host itself that came up again."""
+    return event.kind == "restart" and bool(event.host) and not event.service
 
 
 def _alarm(event: Event) -> bool:
@@ -65,6 +72,8 @@ def _concerns(event: Event, ground: Ground) -> bool:
     if event.kind == "downtime":
         ended = event.state.upper() in ("END", "ENDED", "STOPPED", "CANCELLED")
         return not ended and abs(event.at - ground.evidence.window.anchor.at) > _DEPLOY
+    if event.kind == "restart":
+        return _booted(event)
     return _alarm(event) and ground.evidence.scope.infrastructure.concerns(event.service)
 
 
@@ -81,6 +90,6 @@ def _one(events: Sequence[Event], ground: Ground) -> str:
     first = events[0]
     hosts = list(dict.fromkeys(event.host for event in events))
     where = f" on {phrase.listed(hosts)}" if first.host else ""
-    what = "downtime" if first.kind == "downtime" else first.state
+    what = {"downtime": "downtime", "restart": "restarted"}.get(first.kind, first.state)
     named = f"{first.service} {what}" if first.service else f"host {what}"
     return f"{named}{where} {ground.clock(first.at)}"

@@ -1,0 +1,78 @@
+"""What the monitoring saw, for the timeline: the first alarm and restart of each kind, and what people answered."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+from opsbrief import phrase
+from opsbrief.analysis.timeline.entry import entry
+from opsbrief.model.evidence import Event, Evidence
+from opsbrief.model.finding import Finding
+
+_FEW = 5  # alarms, restarts and markers of each kind: a storm of alarms must not drown the rest
+_BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
+_TWICE = timedelta(seconds=90)  # between two sources' words of one alarm
+_ENDED = ("END", "ENDED", "STOPPED", "CANCELLED", "CLEAR", "CLEARED", "REMOVED")
+_SCORES = {"alarm": 62.0, "restart": 59.0, "downtime": 57.0, "acknowledgement": 45.0}
+
+
+def entries(evidence: Evidence) -> Iterator[Finding]:
+    """Tell the first event of each kind and check, with how many followed."""
+    window = evidence.window
+    groups: dict[tuple[str, str], list[Event]] = {}
+    inside = [event for event in evidence.items(Event) if window.start <= event.at < window.end]
+    for event in once(sorted(inside, key=lambda event: event.at)):
+        if kind := _kind(event):
+            groups.setdefault((kind, _about(kind, event)), []).append(event)
+    told: dict[str, list[tuple[str, list[Event]]]] = {}
+    for (kind, about), events in sorted(groups.items(), key=lambda group: group[1][0].at):
+        told.setdefault(kind, []).append((about, events))
+    for kind, each in told.items():
+        for place, (about, events) in enumerate(each[:_FEW]):
+            more = len(each) - _FEW if place == _FEW - 1 else 0
+            basis = tuple(event.id for event in events[:20])
+            said = _first(kind, about, events) + (f"; {phrase.count(more, 'other')} began later" if more > 0 else "")
+            sources = ", ".join(dict.fromkeys(event.origin.source for event in events))
+            yield entry(kind, events[0].at, said, _SCORES.get(kind, 50.0), basis=basis, source=sources)
+
+
+def once(events: Sequence[Event]) -> Iterator[Event]:
+    """Yield events in order of time, an alarm that two sources saw once: by the source that saw it first.
+
+    One source that repeats itself is left alone: it has its reasons.
+    """
+    seen: dict[tuple[str, ...], Event] = {}
+    for event in events:
+        key = (event.host.partition(".")[0].lower(), event.service.lower(), event.kind, event.state, event.state_type)
+        before = seen.get(key)
+        if before and before.origin.source != event.origin.source and event.at - before.at <= _TWICE:
+            continue
+        seen[key] = event
+        yield event
+
+
+def _kind(event: Event) -> str:
+    if event.kind == "restart" or event.state == "RESTART":
+        return "restart"
+    if event.kind == "state":
+        return "alarm" if event.state in _BAD and event.state_type != "soft" else ""
+    if event.kind in ("acknowledgement", "downtime"):
+        return "" if event.state.upper() in _ENDED else event.kind
+    return "marker" if event.kind == "marker" else ""
+
+
+def _about(kind: str, event: Event) -> str:
+    return event.output or event.service if kind == "marker" else event.service
+
+
+def _first(kind: str, about: str, events: Sequence[Event]) -> str:
+    """Say the first of a kind, and how many followed on how many hosts."""
+    first, hosts = events[0], {event.host for event in events}
+    if kind == "marker":
+        return about[:120]
+    where = f" on {phrase.count(len(hosts), 'host')}" if len(hosts) > 1 else ""
+    more = f", {len(events)}{where} until the end" if len(events) > 1 else ""
+    state = f" {first.state}" if kind == "alarm" else ""
+    if kind in ("acknowledgement", "downtime"):
+        noted = f" “{first.output[:60]}”" if first.output else ""
+        return f"{kind}: {first.host} {about}{noted}{more}".replace("  ", " ")
+    return f"first {kind}: {first.host} {about}{state}{more}".replace("  ", " ")
