@@ -198,7 +198,7 @@ SITUATIONS: list[tuple[str, Edit, Verdict, tuple[str, ...]]] = [
                                   c.events.append(event(-9, "disk /"))), OUT, ("1 alarm of the service itself",)),
     ("announced work", lambda c: c.events.append(event(-40, "", "START", kind="downtime")), NOT, ("host downtime",)),
     ("the deploy's own downtime", lambda c: c.events.append(event(-4, "", "START", kind="downtime")), OUT, ()),
-    ("no Icinga", lambda c: c.without.add("icinga"), OUT, ("no source of alarms",)),
+    ("no Icinga", lambda c: c.without.add("icinga"), OUT, ("alarms not looked at (no source of them)",)),
     ("Icinga refused", lambda c: c.gaps["icinga"].append(gap("icinga", "401")), CANNOT, ("alarms not read whole",)),
     ("an onset before the runs", lambda c: setattr(c, "onset", -119.0), OUT, ()),
     ("an onset before a change", lambda c: (setattr(c, "onset", -100.0), c.resources.append(resource(-200))), NOT, ()),
@@ -223,9 +223,9 @@ def test_the_headline_of_a_quiet_case_is_short_and_has_its_coverage() -> None:
     found = Case().judged()
     assert found.headline == "infrastructure: no commit since Thu 17:00; 3 of 3 nodes reported; 0 changed resources"
     assert found.detail.startswith(
-        "last run 16:30; version ac97852; 24 runs since 13:00 on 3 nodes; freeze fri-sun kept"
+        "last run 16:30; freeze fri-sun kept; packages outside Puppet not looked at; no alarm"
     )
-    assert "packages outside Puppet not looked at" in found.detail
+    assert "24 runs since 13:00 on 3 nodes" in found.detail
 
 
 def test_git_alone_cannot_rule_out_but_says_what_it_saw() -> None:

@@ -127,7 +127,7 @@ def test_nothing_answered_is_a_brief_of_gaps() -> None:
     brief = compose(evidence, analyse(evidence))
     assert "cannot tell" in brief.headline
     assert len(lines(brief, "Missing")) == len(evidence.outcomes)
-    assert "0 of 6 sources answered" in lines(brief, "Coverage")[0]
+    assert "0 of 8 sources answered" in lines(brief, "Coverage")[0]
     assert not [line for line in lines(brief, "Other changes") if "none" in line]
     unclear = "\n".join(lines(brief, "Cannot tell"))
     for asked in ("infrastructure", "connections", "logs"):

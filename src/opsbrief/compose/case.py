@@ -222,8 +222,17 @@ def _marks(evidence: Evidence) -> Iterator[Moment]:
         if kind and whole.start <= event.at < whole.end and count < MARKS:
             count += 1
             yield Moment(kind, event.at, text.line(event.host, 60))
+    applied: set[tuple[str, int]] = set()
     for change in evidence.items(Change):
-        if change.role == "infrastructure" and change.in_window and whole.start <= change.at < whole.end:
+        if change.role != "infrastructure" or not change.in_window or not whole.start <= change.at < whole.end:
+            continue
+        if change.kind == "resource":  # eight nodes with ten resources each are one mark in ten minutes
+            key = (change.version, int(change.at.timestamp() // 600))
+            if change.state == "noop" or key in applied:
+                continue
+            applied.add(key)
+            yield Moment("change", change.at, words.cut(f"Puppet {change.version[:10]}", 40))
+        else:
             yield Moment("change", change.at, words.cut(change.summary, 40))
 
 

@@ -10,6 +10,8 @@ from opsbrief.model.brief import Line
 from opsbrief.model.evidence import Event, LogSample, Release, Series
 from opsbrief.model.finding import Finding
 
+RECORDS = ("git", "puppetdb", "puppetreport")  # types of sources that record changes
+
 
 def places(case: Case) -> Iterator[Line]:
     """Say on which hosts, and how the restarts go with it."""
@@ -73,13 +75,17 @@ def changes(case: Case) -> Iterator[Line]:
         place = said(finding, "code_at", 160)
         said_ = f"{place}, added by this release, says “{message(finding, 44)}”"
         yield Line(label="In its code", text=said_, refs=refs(finding))
+    yield from _radius(case)
+    for finding in case.all("threshold")[:2]:
+        said_ = text.line(finding.headline).removeprefix("threshold of ")
+        yield Line(label="Thresholds", text=said_, detail=detail(finding), refs=refs(finding))
     other = case.all("other-change")
     for finding in other[:3]:
         yield Line(label="Other changes", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding))
     if len(other) > 3:
         yield Line(label="Other changes", text=f"and {len(other) - 3:,} more, on a later page", tone="muted")
     if not other:
-        asked = [o.source for o in case.evidence.outcomes if o.type in ("git", "puppet", "puppetdb") and not o.gaps]
+        asked = [o.source for o in case.evidence.outcomes if o.type in RECORDS and not o.gaps]
         if asked:
             named = words.listing([text.line(source, 40) for source in asked])
             yield Line(label="Other changes", text=f"none in the window, by {named}", tone="good")
@@ -87,10 +93,32 @@ def changes(case: Case) -> Iterator[Line]:
             yield Line(label="Other changes", text="cannot tell: no record of changes was read whole", tone="unknown")
 
 
+def _radius(case: Case) -> Iterator[Line]:
+    """Say which change touched the hosts that deviate, where that tells anything: where hosts differ."""
+    known = [f for f in case.all("blast") if f.facts.get("touched") is not None]
+    telling = [f for f in known if _tells(f) and not (f.facts.get("kind") == "release" and case.all("release"))]
+    if telling:
+        first, *rest = telling
+        more = text.line(rest[0].headline, 120) if rest else ""
+        ids = tuple(ref for f in telling[:2] for ref in refs(f))
+        yield Line(label="Blast radius", text=text.line(first.headline, 200), detail=more, refs=ids)
+
+
+def _tells(blast: Finding) -> bool:
+    return bool(blast.facts.get("others")) or blast.facts.get("touched_deviating") != blast.facts.get("deviating")
+
+
 def _release(case: Case) -> Iterator[Line]:
+    """Say what the release contains, and of which hosts it is known to have touched."""
     found = case.all("release")
-    for finding in found[:2]:
-        yield Line(label="The release", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding))
+    reach = next((f for f in case.all("blast") if f.facts.get("kind") == "release" and _tells(f)), None)
+    where_ = text.line(reach.headline, 200).partition(" touched ")[2].partition(":")[0] if reach else ""
+    for number, finding in enumerate(found[:2]):
+        notes = [*([f"on {where_}"] if where_ and not number else []), detail(finding)]
+        ids = (*refs(finding), *(refs(reach) if reach and where_ and not number else ()))
+        yield Line(
+            label="The release", text=text.line(finding.headline), detail="; ".join(filter(None, notes)), refs=ids
+        )
     for release in [] if found else list(case.evidence.items(Release))[:2]:
         made = f"{phrase.count(len(release.commits), 'commit')}, {phrase.count(len(release.files), 'file')}"
         ends = f"{text.line(release.base, 40)}..{text.line(release.head, 40)}"

@@ -103,7 +103,10 @@ class _Week:
             earlier=None if gaps else sum(period.start - period.before <= one.at < period.start for one in known),
             comparison=tuple(one for one in case.findings if one.code in ("shift", "log-volume")),
             changes=tuple(one for one in infrastructure if period.start <= one.at < self._until),
-            watched=any(outcome.role == "infrastructure" for outcome in overview.outcomes),
+            watched=any(
+                outcome.role == "infrastructure" or outcome.type in ("puppetdb", "puppetreport")
+                for outcome in overview.outcomes
+            ),
             skipped=skipped,
             gaps=(*gaps, *overview.gaps, *_skipped(skipped, logs)),
         )

@@ -22,7 +22,7 @@ _ORDER = {
     Verdict.RULED_OUT: ("commits", "versions", "resources"),
 }
 #: In which order the coverage is said, for the first page has room for its first clauses only.
-_COVERED = ("versions", "resources", "freeze", "packages", "alarms", "commits")
+_COVERED = ("versions", "freeze", "packages", "alarms", "resources", "commits")
 
 
 def find(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
@@ -88,5 +88,13 @@ def _detail(parts: Sequence[Part], verdict: Verdict) -> Iterator[str]:
     """Yield what every part rests on, each clause once, those with the verdict first."""
     ranked = sorted(parts, key=lambda part: (part.verdict is not verdict, _COVERED.index(part.kind)))
     said = set(_clauses(parts, verdict))
+    if verdict is Verdict.RULED_OUT:  # first of each part one clause: the first page has room for a few
+        firsts = [part.brief or next(iter(part.coverage), "") for part in sorted(parts, key=_place)]
+        yield from (clause for clause in dict.fromkeys(firsts) if clause and clause not in said)
+        said |= set(firsts)
     seen = dict.fromkeys(clause for part in ranked for clause in part.coverage)
     yield from (clause for clause in seen if clause not in said)
+
+
+def _place(part: Part) -> int:
+    return _COVERED.index(part.kind)

@@ -23,7 +23,7 @@ def look(ground: Ground) -> Part:
     """Look through the alarms and downtimes of the stretch for those that concern the infrastructure."""
     outcomes = [outcome for outcome in ground.evidence.outcomes if outcome.type in WATCHERS or _told(outcome)]
     if not outcomes:
-        unread = "alarms of the infrastructure not looked at (no source of alarms)"
+        unread = "alarms not looked at (no source of them)"
         return Part(kind="alarms", verdict=Verdict.CANNOT_TELL, said="", coverage=(unread,), weighs=False)
     events = [event for outcome in outcomes for event in outcome.items if isinstance(event, Event)]
     alarms = sorted((e for e in events if ground.near(e.at) and _concerns(e, ground)), key=lambda e: e.at)
@@ -50,7 +50,7 @@ def look(ground: Ground) -> Part:
         coverage = (*missing(gaps), *coverage)
     else:
         said, verdict = "no alarm of the infrastructure", Verdict.RULED_OUT
-    return Part(kind="alarms", verdict=verdict, said=said, coverage=coverage, basis=basis, facts=facts)
+    return Part(kind="alarms", verdict=verdict, said=said, brief=said, coverage=coverage, basis=basis, facts=facts)
 
 
 def _told(outcome: Outcome) -> bool:

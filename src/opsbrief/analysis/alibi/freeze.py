@@ -39,8 +39,8 @@ def look(ground: Ground, parts: Sequence[Part]) -> Part | None:
     verdicts = {part.kind: part.verdict for part in parts}
     if all(verdicts.get(kind) is Verdict.RULED_OUT for kind in ("commits", "versions", "resources")):
         said = f"{agreed} kept"
-        coverage = (f"{agreed} kept: no commit and no change applied seen during it",)
-        return Part(kind="freeze", verdict=Verdict.RULED_OUT, said=said, coverage=coverage)
+        coverage = ("no commit and no change applied during the freeze",)
+        return Part(kind="freeze", verdict=Verdict.RULED_OUT, said=said, brief=said, coverage=coverage)
     seen = f"{agreed}: no commit seen during it" if verdicts.get("commits") is Verdict.RULED_OUT else ""
     # What was not read is said by its own part, and weighs there.
     coverage = (seen or f"{agreed}: cannot tell whether it was kept",)

@@ -24,6 +24,7 @@ class Part:
     kind: str
     verdict: Verdict
     said: str  # a clause of the headline; empty when another part says it
+    brief: str = ""  # the clause of the coverage that the first page has room for; default: its first
     coverage: tuple[str, ...] = ()  # what was read, what not, and what stands out, each as a clause
     basis: tuple[str, ...] = ()
     facts: dict[str, float | int | str | None] = field(default_factory=dict)
