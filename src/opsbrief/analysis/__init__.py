@@ -6,7 +6,7 @@ Pure: the same evidence gives the same findings in the same order, offline, next
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from opsbrief.analysis import alibi, blast, changes, impact, patterns, shift, thresholds, timeline, volume
+from opsbrief.analysis import alibi, blast, changes, clocks, impact, patterns, shift, thresholds, timeline, volume
 from opsbrief.analysis.shift import placebo
 from opsbrief.model.evidence import Evidence
 from opsbrief.model.finding import Finding
@@ -24,6 +24,7 @@ STEPS: tuple[Step, ...] = (
     changes.find,
     blast.find,
     thresholds.find,
+    clocks.find,
     timeline.find,
 )
 

@@ -12,6 +12,7 @@ from opsbrief.model.brief import Tone
 from opsbrief.model.chart import MarkKind, Moment
 from opsbrief.model.evidence import Change, Event, Evidence, Series
 from opsbrief.model.finding import Finding, Verdict, lead, telling
+from opsbrief.sightings import once
 
 NEAR = 7200.0  # seconds around the anchor within which another deploy log speaks of the same deploy
 MARKS = 200  # restarts and alarms that are marked at most
@@ -217,7 +218,7 @@ def _marks(evidence: Evidence) -> Iterator[Moment]:
         if whole.start <= deploy.at < whole.end and not candidate.taken and abs(candidate.offset) > NEAR:
             yield Moment("deploy", deploy.at, text.line(deploy.ref, 40))
     count = 0
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         kind: MarkKind | None = "restart" if event.kind == "restart" else "alarm" if _alarm(event) else None
         if kind and whole.start <= event.at < whole.end and count < MARKS:
             count += 1

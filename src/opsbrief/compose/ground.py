@@ -8,7 +8,8 @@ from opsbrief.compose.case import Case, detail, folded, hosts, message, refs, sa
 from opsbrief.compose.gaps import missing
 from opsbrief.model.brief import Line
 from opsbrief.model.evidence import Event, LogSample, Release, Series
-from opsbrief.model.finding import Finding
+from opsbrief.model.finding import Finding, Verdict
+from opsbrief.sightings import once
 
 RECORDS = ("git", "puppetdb", "puppetreport")  # types of sources that record changes
 
@@ -53,7 +54,7 @@ def _verdicts(case: Case, lead: Finding) -> dict[str, str]:
 
 def _restarts(case: Case) -> Iterator[Line]:
     """Say how often something was restarted since the start of the window, and in the time before it."""
-    events = [event for event in case.evidence.items(Event) if event.kind == "restart"]
+    events = [event for event in once(case.evidence.items(Event)) if event.kind == "restart"]
     since = [event for event in events if case.window.start <= event.at < case.window.end]
     if not since:
         return
@@ -128,6 +129,9 @@ def _release(case: Case) -> Iterator[Line]:
 def coverage(case: Case) -> Iterator[Line]:
     """Say what was asked and what came, name everything that is missing, and how to go on from here."""
     yield Line(label="Coverage", text=answered(case), detail=", ".join(amounts(case)))
+    for finding in [f for f in case.all("clock") if f.verdict is Verdict.CHANGED][:2]:
+        weak = text.line(finding.detail, 160)
+        yield Line(label="Clocks", text=text.line(finding.headline), detail=weak, refs=refs(finding), tone="unknown")
     yield from missing(case)
 
 
@@ -152,6 +156,10 @@ def amounts(case: Case) -> Iterator[str]:
     total = sum(sample.total for sample in case.evidence.items(LogSample) if sample.span in ("", "incident"))
     if total:
         yield phrase.count(total, "log line")
+    agree = [f for f in case.all("clock") if f.verdict is Verdict.UNCHANGED]
+    if agree:
+        within = max(float(f.facts.get("within") or 0.0) for f in agree)
+        yield f"clocks agree within {phrase.duration(within)}"
     if redacted := sum(case.evidence.redactions.values()):
         yield f"{phrase.count(redacted, 'value')} redacted"
     requests = sum(outcome.requests for outcome in case.evidence.outcomes)

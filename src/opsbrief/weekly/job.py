@@ -29,6 +29,7 @@ from opsbrief.model.evidence import Change, Event, Evidence, Gap
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.releases import Release, merge
 from opsbrief.resolve import Logs
+from opsbrief.sightings import once
 from opsbrief.timespec.length import spell
 
 REACH = timedelta(days=30)  # how far before the period the deploy logs are asked, for the release before the first
@@ -195,7 +196,7 @@ def _events(evidence: Evidence) -> Iterator[tuple[str, int, int]]:
     window = evidence.window
     length = min(window.before, window.end - window.start)
     kinds: dict[str, list[Event]] = {"restarts": [], "alarms": []}
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         if event.kind == "restart":
             kinds["restarts"].append(event)
         elif event.kind == "state" and event.state_type == "hard" and event.state not in ("OK", "UP"):

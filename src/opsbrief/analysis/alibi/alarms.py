@@ -11,6 +11,7 @@ from opsbrief import phrase
 from opsbrief.analysis.alibi.ground import Ground, Part, missing
 from opsbrief.model.evidence import Event, Outcome
 from opsbrief.model.finding import Verdict
+from opsbrief.sightings import once
 
 #: Types of sources that watch machines. Monit watches the service's own processes: what it says of disks and memory
 #: counts, but where it has no history nobody could have told of the infrastructure either.
@@ -25,7 +26,7 @@ def look(ground: Ground) -> Part:
     if not outcomes:
         unread = "alarms not looked at (no source of them)"
         return Part(kind="alarms", verdict=Verdict.CANNOT_TELL, said="", coverage=(unread,), weighs=False)
-    events = [event for outcome in outcomes for event in outcome.items if isinstance(event, Event)]
+    events = list(once(event for outcome in outcomes for event in outcome.items if isinstance(event, Event)))
     alarms = sorted((e for e in events if ground.near(e.at) and _concerns(e, ground)), key=lambda e: e.at)
     onset = ground.first.onset.latest if ground.first and ground.first.onset else ground.evidence.window.end
     before = [event for event in alarms if event.at <= onset]

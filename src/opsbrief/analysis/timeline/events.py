@@ -1,16 +1,15 @@
 """What the monitoring saw, for the timeline: the first alarm and restart of each kind, and what people answered."""
 
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
 from opsbrief import phrase
 from opsbrief.analysis.timeline.entry import entry
 from opsbrief.model.evidence import Event, Evidence
 from opsbrief.model.finding import Finding
+from opsbrief.sightings import once
 
 _FEW = 5  # alarms, restarts and markers of each kind: a storm of alarms must not drown the rest
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
-_TWICE = timedelta(seconds=90)  # between two sources' words of one alarm
 _ENDED = ("END", "ENDED", "STOPPED", "CANCELLED", "CLEAR", "CLEARED", "REMOVED")
 _SCORES = {"alarm": 62.0, "restart": 59.0, "downtime": 57.0, "acknowledgement": 45.0}
 
@@ -20,7 +19,7 @@ def entries(evidence: Evidence) -> Iterator[Finding]:
     window = evidence.window
     groups: dict[tuple[str, str], list[Event]] = {}
     inside = [event for event in evidence.items(Event) if window.start <= event.at < window.end]
-    for event in once(sorted(inside, key=lambda event: event.at)):
+    for event in once(inside):
         if kind := _kind(event):
             groups.setdefault((kind, _about(kind, event)), []).append(event)
     told: dict[str, list[tuple[str, list[Event]]]] = {}
@@ -33,21 +32,6 @@ def entries(evidence: Evidence) -> Iterator[Finding]:
             said = _first(kind, about, events) + (f"; {phrase.count(more, 'other')} began later" if more > 0 else "")
             sources = ", ".join(dict.fromkeys(event.origin.source for event in events))
             yield entry(kind, events[0].at, said, _SCORES.get(kind, 50.0), basis=basis, source=sources)
-
-
-def once(events: Sequence[Event]) -> Iterator[Event]:
-    """Yield events in order of time, an alarm that two sources saw once: by the source that saw it first.
-
-    One source that repeats itself is left alone: it has its reasons.
-    """
-    seen: dict[tuple[str, ...], Event] = {}
-    for event in events:
-        key = (event.host.partition(".")[0].lower(), event.service.lower(), event.kind, event.state, event.state_type)
-        before = seen.get(key)
-        if before and before.origin.source != event.origin.source and event.at - before.at <= _TWICE:
-            continue
-        seen[key] = event
-        yield event
 
 
 def _kind(event: Event) -> str:
