@@ -37,7 +37,8 @@ def page(case: Case) -> Iterator[Block]:
 
 
 def _part(part: Finding) -> tuple[Cell, ...]:
-    verdict = str(part.verdict) if part.facts.get("weighs", 1) else "unread"
+    unread = not part.facts.get("weighs", 1) and part.subject != "freeze"  # what the freeze rests on weighs itself
+    verdict = "unread" if unread else str(part.verdict)
     said = "; ".join(words.unique((text.line(part.headline, 400), text.line(part.detail, 1200))))
     return (
         Cell(text=KINDS.get(part.subject, text.line(part.subject, 40))),

@@ -96,8 +96,8 @@ def changes(case: Case) -> Iterator[Line]:
 
 def _radius(case: Case) -> Iterator[Line]:
     """Say which change touched the hosts that deviate, where that tells anything: where hosts differ."""
-    known = [f for f in case.all("blast") if f.facts.get("touched") is not None]
-    telling = [f for f in known if _tells(f) and not (f.facts.get("kind") == "release" and case.all("release"))]
+    told = case.all("release")  # which says of itself where it was
+    telling = [f for f in case.all("blast") if _tells(f) and not (f.facts.get("kind") == "release" and told)]
     if telling:
         first, *rest = telling
         more = text.line(rest[0].headline, 120) if rest else ""
@@ -106,7 +106,11 @@ def _radius(case: Case) -> Iterator[Line]:
 
 
 def _tells(blast: Finding) -> bool:
-    return bool(blast.facts.get("others")) or blast.facts.get("touched_deviating") != blast.facts.get("deviating")
+    """Return whether it is known which hosts a change touched, and whether that tells some from others."""
+    facts = blast.facts
+    return facts.get("touched") is not None and bool(
+        facts.get("others") or facts.get("touched_deviating") != facts.get("deviating")
+    )
 
 
 def _release(case: Case) -> Iterator[Line]:

@@ -38,7 +38,7 @@ def look(ground: Ground) -> Part:
             kind="versions",
             verdict=Verdict.CANNOT_TELL,
             said="applied state not checked (no Puppet source)",
-            coverage=("no Puppet source: applied versions and drift not looked at",),
+            coverage=("applied versions and drift not looked at",),
         )
     seen = {host: relevant(runs, ground) for host, runs in ground.nodes.items()}
     total = len({*ground.nodes, *ground.silent})
