@@ -86,6 +86,16 @@ class RefLog(Protocol):
 
 
 @runtime_checkable
+class Look(Protocol):
+    """A source that looks at one host as it is now; the analysis may choose which (``pipeline``)."""
+
+    host: str
+
+    def at(self, host: str) -> Source:
+        """Return the same, to look at this host."""
+
+
+@runtime_checkable
 class MarkLog(Protocol):
     """A source that a person's mark can be written to, and that gives it back in ``collect``."""
 
