@@ -192,13 +192,21 @@ class Runner(Generic[T]):
 
 
 def collect(
-    sources: Iterable[tuple[str, Source]], window: Window, scope: Scope, *, listen: Listener | None = None
+    sources: Iterable[tuple[str, Source]],
+    window: Window,
+    scope: Scope,
+    *,
+    listen: Listener | None = None,
+    count: int = 0,
 ) -> tuple[Evidence, bool]:
-    """Ask every (type, source) about ``window``; return the evidence and whether Ctrl-C cut it short."""
+    """Ask every (type, source) about ``window``; return the evidence and whether Ctrl-C cut it short.
+
+    ``count`` items have ids already: those of an evidence that this one is to be added to.
+    """
     jobs = [_job(kind, source, window) for kind, source in sources]
     runner: Runner[Item] = Runner(jobs, listen)
     trays = runner.run()
-    outcomes = tuple(_number(trays, _order(window, scope)))
+    outcomes = tuple(_number(trays, _order(window, scope), count))
     evidence = Evidence(
         window=window,
         scope=scope,
@@ -239,9 +247,8 @@ def _order(window: Window, scope: Scope) -> Callable[[Item], tuple[object, ...]]
     return key
 
 
-def _number(trays: Iterable[Tray[Item]], order: Callable[[Item], tuple[object, ...]]) -> Iterator[Outcome]:
-    """Turn trays into outcomes and give every item the id by which a brief refers to it."""
-    count = 0
+def _number(trays: Iterable[Tray[Item]], order: Callable[[Item], tuple[object, ...]], count: int) -> Iterator[Outcome]:
+    """Turn trays into outcomes and give every item the id by which a brief refers to it, from ``count`` on."""
     for tray in trays:
         items = []
         for item in sorted(tray.items, key=order):

@@ -9,6 +9,7 @@ from tests.system import elastic
 from tests.system import exim as exim_server
 from tests.system import graphite as graphite_servers
 from tests.system import prometheus as prometheus_server
+from tests.system import sshd as sshd_server
 
 
 def absent(server: str, reason: object) -> None:
@@ -86,4 +87,15 @@ def prometheus() -> Iterator[prometheus_server.Prometheus]:
     except prometheus_server.MissingError as missing:
         absent("prometheus", missing)
     with prometheus_server.running(prometheus_server.story()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[sshd_server.Sshd]:
+    """Return a running sshd."""
+    try:
+        sshd_server.install()
+    except sshd_server.MissingError as missing:
+        absent("sshd", missing)
+    with sshd_server.running() as server:
         yield server

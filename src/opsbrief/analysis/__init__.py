@@ -6,7 +6,7 @@ Pure: the same evidence gives the same findings in the same order, offline, next
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from opsbrief.analysis import alibi, changes, impact, patterns, shift, timeline, volume
+from opsbrief.analysis import alibi, changes, hosts, impact, look, patterns, shift, timeline, volume
 from opsbrief.analysis.shift import placebo
 from opsbrief.model.evidence import Evidence
 from opsbrief.model.finding import Finding
@@ -23,6 +23,8 @@ STEPS: tuple[Step, ...] = (
     alibi.find,
     changes.find,
     timeline.find,
+    hosts.find,
+    look.find,
 )
 
 
@@ -39,4 +41,4 @@ def _effect() -> tuple[Step, ...]:
     """Return the steps that measure the effect of a fix."""
     from opsbrief.analysis import effect  # noqa: PLC0415 - most briefs are not about a fix
 
-    return effect.find, changes.find, timeline.find
+    return effect.find, changes.find, timeline.find, look.find

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from opsbrief import phrase, text
-from opsbrief.compose import words
+from opsbrief.compose import looks, words
 from opsbrief.compose.case import TONES, Case, better, does, folded, hosts, real, refs, said, where, whole
 from opsbrief.compose.front import first_seen, timeline
 from opsbrief.compose.gaps import section as sources
@@ -19,7 +19,7 @@ from opsbrief.model.brief import (
     Table,
     Verbatim,
 )
-from opsbrief.model.evidence import Change, Reading, Release
+from opsbrief.model.evidence import Change, Release
 from opsbrief.model.finding import Finding, Verdict
 
 ROWS = 120  # rows of a table on a later page
@@ -36,7 +36,7 @@ def pages(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Sectio
         ("commits", "The release: commits and files", _commits(case)),
         ("other", "Other changes", _other(case)),
         ("events", "Timeline, complete", _events(case)),
-        ("readings", "A look at the hosts", _readings(case)),
+        ("readings", "A look at the hosts", looks.blocks(case)),
     ):
         found = tuple(blocks)
         if found:
@@ -194,16 +194,6 @@ def _other(case: Case) -> Iterator[Block]:
 def _events(case: Case) -> Iterator[Block]:
     if len(case.all("timeline")) > 10:
         yield timeline(case, 200)
-
-
-def _readings(case: Case) -> Iterator[Block]:
-    for reading in list(case.evidence.items(Reading))[:60]:
-        status = "did not end" if reading.exit_status is None else f"exit {reading.exit_status}"
-        caption = (
-            f"{text.line(reading.host, 80)}: {text.line(reading.command, 200)} ({status}, {case.moment(reading.at)})"
-        )
-        lines = text.clean(reading.stdout or reading.stderr, EXAMPLE * 2).rstrip().split("\n")
-        yield Verbatim(lines=tuple(lines[:60]), caption=caption, refs=(reading.id,) if reading.id else ())
 
 
 def _method(case: Case) -> Iterator[Block]:

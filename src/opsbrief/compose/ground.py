@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from opsbrief import phrase, text
-from opsbrief.compose import words
+from opsbrief.compose import looks, words
 from opsbrief.compose.case import Case, detail, folded, hosts, message, refs, said, where
 from opsbrief.compose.gaps import missing
 from opsbrief.model.brief import Line
@@ -19,6 +19,7 @@ def places(case: Case) -> Iterator[Line]:
     if lead and where(lead) and not case.all("hosts"):
         yield _hosts(case, lead)
     yield from _restarts(case)
+    yield from looks.lines(case)
 
 
 def _hosts(case: Case, lead: Finding) -> Line:

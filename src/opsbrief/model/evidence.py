@@ -215,6 +215,8 @@ class Reading:
     stdout: str
     stderr: str
     at: datetime
+    about: str = ""  # of a source that knows its commands: what it answers ("sockets", "memory", ...)
+    state: Literal["", "not permitted", "not there", "timed out"] = ""  # why there is no answer; never an empty one
     origin: Origin
     id: str = ""
 

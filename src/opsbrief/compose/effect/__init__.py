@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from opsbrief.compose import figures, fit, words
+from opsbrief.compose import figures, fit, looks, words
 from opsbrief.compose.case import Case
 from opsbrief.compose.effect import ask, headline, lines, tables
 from opsbrief.compose.front import timeline
@@ -18,14 +18,14 @@ _NEWS = (Verdict.NEW, Verdict.EXPLODED)
 
 
 def remember(evidence: Evidence, findings: Sequence[Finding], brief: Brief, bundle: str) -> First:
-    """Return what a first brief told, for the brief about its fix: changes for the worse, and their axes."""
+    """Return what a first brief told, for the brief about its fix: worse changes with their axes, and a look."""
     names = {item.id: item.name for item in evidence.items(Series)}
     axes = {ref: figure.chart for figure in brief.figures() for ref in figure.refs if figure.chart.traces}
     told = []
     for finding in findings:
         metric = finding.code == "shift" and finding.verdict is Verdict.CHANGED and finding.facts.get("worse") != "good"
         pattern = finding.code == "log-pattern" and finding.verdict in _NEWS
-        if metric or pattern:
+        if metric or pattern or finding.code == "look":
             chart = axes.get(finding.id)
             told.append(
                 Told(
@@ -95,6 +95,8 @@ def _page(case: Case, graphs: tuple[Figure, ...], rows: int, instants: int) -> I
         yield Section(name="metrics", heading="Before, during, after", blocks=(tables.table(case),))
     if logs := tables.logs(case, rows):
         yield Section(name="logs", heading="In the logs", blocks=(logs,))
+    if seen := tuple(looks.lines(case)):
+        yield Section(name="where", heading="On the host", blocks=(Scorecard(lines=seen),))
     yield Section(name="changes", heading="What was changed", blocks=(Scorecard(lines=tuple(lines.changes(case))),))
     yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, instants, 72),))
     yield Section(name="coverage", heading="What this rests on", blocks=(Scorecard(lines=tuple(coverage(case))),))
@@ -110,6 +112,8 @@ def _later(case: Case, graphs: tuple[Figure, ...]) -> Iterator[Section]:
         yield Section(name="patterns", heading="All log patterns", blocks=(table,), folded=True)
     if graphs[1:]:
         yield Section(name="graphs", heading="The other graphs", blocks=(Gallery(figures=graphs[1:]),), folded=True)
+    if readings := tuple(looks.blocks(case)):
+        yield Section(name="readings", heading="A look at the hosts", blocks=readings, folded=True)
     yield sources(case)
     yield Section(name="method", heading="Method", blocks=tuple(_method(case)), folded=True)
     yield receipts(case)
