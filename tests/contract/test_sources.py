@@ -37,6 +37,8 @@ TIMEOUT = 1.5
 EXTRA: dict[str, dict[str, Any]] = {
     "elasticsearch": {"index": "logs-*"},
     "git": {"role": "infrastructure"},
+    "github": {"repository": "ops/shop", "environments": ("production",)},
+    "gitlab": {"project": "ops/shop", "environments": ("production",)},
     "http": {"form": "series"},
 }
 

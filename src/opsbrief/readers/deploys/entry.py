@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from opsbrief.transport.answer import Answer
 
 #: A name that tells one release from another; "main" does not.
-_VERSION = re.compile(r"(?<![\w.])v?\d+(?:\.\d+)+", re.IGNORECASE)
+_VERSION = re.compile(r"(?<![\w.])(?:v\d+|v?\d+(?:\.\d+)+)", re.IGNORECASE)
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _SHORT = 12  # characters of a commit id that are shown
 
@@ -105,20 +105,6 @@ def with_rollbacks(entries: Iterable[Entry]) -> list[Entry]:
             before.add(what)
             last[entry.place] = what
     return found
-
-
-def pages(ask: "Callable[[int], Answer]", most: int) -> "Iterator[tuple[Answer, bool]]":
-    """Yield (answer, whether there are more) page by page, at most ``most``.
-
-    Only whether a next page is announced is taken from the answer; its address is never followed.
-    """
-    for number in range(1, most + 1):
-        answer = ask(number)
-        headers = answer.headers
-        more = 'rel="next"' in headers.get("link", "") or bool(headers.get("x-next-page", "").strip())
-        yield answer, more
-        if not more:
-            return
 
 
 def rows(document: object, what: str) -> Sequence[Any]:
