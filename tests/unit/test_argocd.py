@@ -74,7 +74,8 @@ class Server:
 
 
 def source(url: str, **options: Any) -> ArgoCD:
-    return ArgoCD(**{"name": "argo", "url": url, "applications": ("shop",), **options})
+    options = {"name": "argo", "url": url, "applications": ("shop",), "repository": "application", **options}
+    return ArgoCD(**options)
 
 
 def ask(shop: Any, since: datetime = SINCE, **options: Any) -> tuple[list[Deploy], list[Gap]]:
@@ -85,8 +86,9 @@ def ask(shop: Any, since: datetime = SINCE, **options: Any) -> tuple[list[Deploy
 
 def test_a_sync_has_a_start_and_an_end() -> None:
     shop = application(sync(0, A, 61, 60))
+    note = f"shop: sync 0, revision {A[:12]}"
     assert ask(shop) == (
-        [Deploy(NOON - timedelta(minutes=61), A[:12], "shop: sync 0", "argo", TimeKind.DEPLOY_START)],
+        [Deploy(NOON - timedelta(minutes=61), A[:12], note, "argo", TimeKind.DEPLOY_START)],
         [],
     )
     assert ask(shop, time="end")[0][0].time_kind is TimeKind.DEPLOY_END
@@ -102,11 +104,19 @@ def test_a_tag_or_a_chart_is_called_by_its_version() -> None:
     assert [one.ref for one in deploys] == ["v2.14.0", "1.4.2", B[:12]]
 
 
+def test_a_commit_of_a_configuration_names_no_release_of_the_application() -> None:
+    deploys, _ = ask(application(sync(0, A, 61, 60, "v2.14.0"), sync(1, B, 51, 50)), repository="configuration")
+    assert [(one.ref, one.note) for one in deploys] == [
+        ("", f"shop: sync 0, revision {A[:12]}"),
+        ("", f"shop: sync 1, revision {B[:12]}"),
+    ]
+
+
 def test_several_sources_are_one_deploy() -> None:
     both = {**sync(0, "", 61, 60), "revisions": ["1.4.2", B]}
     del both["revision"]
     ((deploy,), _) = ask(application(both))
-    assert (deploy.ref, deploy.note) == ("1.4.2", f"shop: sync 0, with {B[:12]}")
+    assert (deploy.ref, deploy.note) == ("1.4.2", f"shop: sync 0, revision 1.4.2, {B[:12]}")
 
 
 def test_going_back_is_a_rollback() -> None:
@@ -130,7 +140,7 @@ def test_the_last_operation_counts_where_the_history_does_not_hold_it(
     state: dict[str, Any], found: list[tuple[bool, str]]
 ) -> None:
     deploys, gaps = ask(application(sync(0, A, 61, 60), state=state))
-    assert ([(one.succeeded, one.note) for one in deploys[1:]], gaps) == (found, [])
+    assert ([(one.succeeded, one.note.partition(", revision")[0]) for one in deploys[1:]], gaps) == (found, [])
 
 
 def test_a_history_that_was_cut_is_a_gap_where_it_matters() -> None:

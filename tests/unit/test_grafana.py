@@ -7,14 +7,11 @@ answers in the form of Grafana's documentation (developers/http_api/annotations)
 import json
 import re
 import socket
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.contract.peer import answer, peer
 
 from opsbrief.errors import GapKind, SourceError
@@ -150,43 +147,6 @@ def test_more_than_twenty_pages_are_a_gap() -> None:
     deploys, (gap,) = ask(store, page=2)
     assert (gap.kind, len(store.asked)) == (GapKind.TRUNCATED, 20)
     assert len(deploys) < 59
-
-
-points = st.tuples(st.integers(0, 40), st.integers(0, 12))
-
-
-@settings(deadline=None, max_examples=60)
-@given(st.lists(points, max_size=25), st.integers(1, 6))
-def test_paging_neither_loses_nor_doubles_a_deploy(rows: Sequence[tuple[int, int]], page: int) -> None:
-    made = [
-        row(n, SINCE + timedelta(milliseconds=at), f"1.{n}", until=SINCE + timedelta(milliseconds=at + length))
-        for n, (at, length) in enumerate(rows)
-    ]
-    store = Store(*made)
-    source = Grafana(name="g", url="http://127.0.0.1:1", page=page)
-    client: Any = Local(store)
-    found = list(source._annotations(client, SINCE, SINCE + timedelta(seconds=1), ("deploy",)))  # noqa: SLF001 - no sockets
-    got = [one[0].id for one in found if not isinstance(one, Gap)]
-    assert len(got) == len({*got})
-    assert len(store.asked) <= 20
-    if not any(isinstance(one, Gap) for one in found):
-        assert {*got} == {one["id"] for one in made}
-
-
-class Local:
-    """A client without a network."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def get(self, path: str, params: Sequence[tuple[str, str]], **_options: Any) -> Any:
-        from opsbrief.transport.answer import Answer  # noqa: PLC0415 - only here
-
-        form: dict[str, list[str]] = {}
-        for name, value in params:
-            form.setdefault(name, []).append(value)
-        self.store.asked.append(form)
-        return Answer(200, {}, json.dumps(self.store.found(form)).encode(), f"http://127.0.0.1{path}")
 
 
 def test_a_window_has_changes_and_what_opsbrief_wrote_itself() -> None:

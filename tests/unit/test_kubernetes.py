@@ -280,7 +280,9 @@ def test_the_container_that_names_the_release_can_be_chosen() -> None:
     ("image", "found"),
     [
         ("shop:2.14.0", "2.14.0"),
-        ("registry:5000/web/shop", "latest"),
+        ("registry:5000/web/shop", ""),
+        ("registry:5000/web/shop:latest", ""),
+        ("shop:main@sha256:0123456789abcdef", "0123456789ab"),
         ("registry:5000/shop:v1@sha256:0123456789abcdef", "v1"),
         ("shop@sha256:0123456789abcdef", "0123456789ab"),
     ],

@@ -34,6 +34,13 @@ class ArgoCD(Web):
         default="start", metadata={"help": "which instant of a sync counts where both are known"}
     )
 
+    repository: Literal["application", "configuration"] = field(
+        default="configuration",
+        metadata={
+            "help": "what it holds; a commit, tag or chart of a configuration names no release of the application"
+        },
+    )
+
     @property
     def role(self) -> Role:
         """Syncs are changes of the application."""
@@ -81,7 +88,8 @@ class ArgoCD(Web):
             )
         origin = entry.origin(self.name, f"GET {path}", answer)
         document = answer.json()
-        found = argocd.history(name, document, origin, bad, late=self.time == "end")
+        way = argocd.Way(name=name, late=self.time == "end", names=self.repository == "application")
+        found = argocd.history(way, document, origin, bad)
         if found is None:
             raise SourceError(
                 GapKind.BAD_ANSWER, f"answered no application: {line(repr(document), 120)}", "check the url"

@@ -23,6 +23,15 @@ class History:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How the syncs of one application are to be read."""
+
+    name: str
+    late: bool  # the end of a sync counts, where both are known
+    names: bool  # its revisions are of the application itself, and so name a release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Sync:
     """One sync, of the history or the last operation."""
 
@@ -33,30 +42,30 @@ class _Sync:
     note: str
     failed: bool = False
 
-    def entry(self, name: str, origin: Origin, *, late: bool) -> Entry:
-        """Return it as a deploy of the application called ``name``."""
+    def entry(self, way: Way, origin: Origin) -> Entry:
+        """Return it as a deploy of an application."""
         known = [(self.started, TimeKind.DEPLOY_START), (self.ended, TimeKind.DEPLOY_END)]
-        at, kind = next((at, kind) for at, kind in (reversed(known) if late else known) if at)
-        more = ", ".join(named(one, one) for one in self.revisions[1:])
+        at, kind = next((at, kind) for at, kind in (reversed(known) if way.late else known) if at)
+        shown = ", ".join(named(one, one) for one in self.revisions)
         return Entry(
             at=at,
-            ref=self._ref(),
-            note=f"{name}: {self.note}" + (f", with {more}" if more else ""),
+            ref=self._ref(way),
+            note=f"{way.name}: {self.note}" + (f", revision {shown}" if shown else ""),
             kind=kind,
             origin=origin,
             succeeded=not self.failed,
-            place=name,
+            place=way.name,
             same=" ".join(self.revisions),
         )
 
-    def _ref(self) -> str:
-        """Return the tag that was followed to a commit, else the commit or the version of the chart."""
-        revision = next(iter(self.revisions), "")
+    def _ref(self, way: Way) -> str:
+        """Return what names the release: the tag that was followed to a commit, the commit, the version of a chart."""
+        revision = next(iter(self.revisions), "") if way.names else ""
         exact = _COMMIT.fullmatch(revision) and not _RANGE.search(self.target)
-        return named(self.target if exact or not revision else revision, revision)
+        return named(self.target if exact else revision, revision)
 
 
-def history(name: str, document: object, origin: Origin, bad: Bad, *, late: bool) -> History | None:
+def history(way: Way, document: object, origin: Origin, bad: Bad) -> History | None:
     """Return the deploys that an application tells of; None when the document is no application."""
     if not isinstance(document, Mapping) or not isinstance(document.get("metadata"), Mapping):
         return None
@@ -77,7 +86,7 @@ def history(name: str, document: object, origin: Origin, bad: Bad, *, late: bool
     except ShapeError as error:
         bad.add(last, error)
     return History(
-        entries=tuple(sync.entry(name, origin, late=late) for sync in syncs),
+        entries=tuple(sync.entry(way, origin) for sync in syncs),
         oldest=first[1] if first and first[0] > 0 else None,
     )
 

@@ -19,6 +19,7 @@ _REVISION = "deployment.kubernetes.io/revision"
 _HISTORY = "deployment.kubernetes.io/revision-history"
 _CAUSE = "kubernetes.io/change-cause"
 _HASHES = ("pod-template-hash", "controller-revision-hash", "pod-template-generation")  # labels of a template
+_MOVING = frozenset({"", "latest", "stable", "edge", "nightly", "main", "master"})  # tags that name no release
 _NAMED = re.compile(r'ReplicaSet "([^"]+)"|replica set "([^"]+)"')
 
 
@@ -137,10 +138,10 @@ def told(
 
 
 def tag(image: str) -> str:
-    """Return the tag of an image, else the beginning of its digest, else "latest"."""
+    """Return the tag of an image that names a release, else the beginning of its digest, else ""."""
     name, _, digest = image.partition("@")
     label = name.rpartition("/")[2].partition(":")[2]
-    return label or digest.partition(":")[2][:12] or "latest"
+    return digest.partition(":")[2][:12] if label in _MOVING else label
 
 
 def _stints(kept: Iterable[Revision]) -> list[_Stint]:
