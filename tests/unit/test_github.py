@@ -1,7 +1,7 @@
 """The GitHub source against a peer that keeps deployments.
 
-The answers are invented after GitHub's OpenAPI description (components.schemas.deployment and deployment-status) and
-its documentation (rest/deployments, rest/using-the-rest-api/rate-limits); github.com itself was not asked.
+The answers are invented after GitHub's OpenAPI description, by which they are valid (list-deployments and
+list-deployment-statuses), and its documentation (rest/using-the-rest-api/rate-limits); it was not asked itself.
 """
 
 import json
@@ -37,7 +37,7 @@ def at(minutes: float) -> str:
 def status(state: str, minutes: float, note: str = "") -> dict[str, Any]:
     return {
         "url": "https://api.github.com/repos/ops/shop/deployments/1/statuses/1", "id": 1, "node_id": "x",
-        "state": state, "creator": {"login": "ada", "id": 1}, "description": note, "environment": "production",
+        "state": state, "creator": None, "description": note, "environment": "production",
         "target_url": "https://ci.example/1", "created_at": at(minutes), "updated_at": at(minutes),
         "deployment_url": "https://api.github.com/repos/ops/shop/deployments/1",
         "repository_url": "https://api.github.com/repos/ops/shop", "environment_url": "", "log_url": "",
@@ -61,7 +61,7 @@ class Forge:
         row = {
             "url": f"https://api.github.com/repos/ops/shop/deployments/{number}", "id": number, "node_id": "x",
             "sha": SHAS.get(sha, sha), "ref": ref, "task": "deploy", "payload": {}, "environment": environment,
-            "original_environment": environment, "description": None, "creator": {"login": "ada", "id": 1},
+            "original_environment": environment, "description": None, "creator": None,
             "created_at": at(minutes), "updated_at": touched, "repository_url": "https://api.github.com/repos/ops/shop",
             "statuses_url": "https://elsewhere.example/statuses", "transient_environment": False,
             "production_environment": True, **more,
