@@ -237,7 +237,7 @@ class _Reader:
             if name not in self._table("sources").entries:
                 self._missing(Text(item.mark, name), path, "source", able)
             elif name in sources and name not in able:
-                hint = f"these can: {', '.join(able)}" if able else "a graphite or a deploylog can"
+                hint = f"these can: {', '.join(able)}" if able else "a graphite, a grafana or a deploylog can"
                 self.check.wrong(item.mark, path, f"nothing can be marked in {name!r} ({sources[name][0]})", hint)
             elif name in sources:
                 yield sources[name]
