@@ -34,6 +34,7 @@ class Job(Generic[T]):
     name: str
     type: str = ""
     role: Role = ""
+    gives: tuple[str, ...] = ()
     timeout: float
     start: Callable[[Deadline], Iterable[T | Gap]]
 
@@ -222,6 +223,7 @@ def _job(kind: str, source: Source, window: Window) -> Job[Item]:
         name=source.name,
         type=kind,
         role=source.role,
+        gives=tuple(sorted(source.given)),
         timeout=source.timeout,
         start=lambda deadline: source.collect(window, deadline),
     )
@@ -258,6 +260,7 @@ def _number(trays: Iterable[Tray[Item]], order: Callable[[Item], tuple[object, .
             source=tray.job.name,
             type=tray.job.type,
             role=tray.job.role,
+            gives=tray.job.gives,
             items=tuple(items),
             gaps=tuple(tray.gaps),
             took=round(tray.took, 3),

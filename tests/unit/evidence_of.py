@@ -77,7 +77,8 @@ def commit(minutes: float, *, role: Role = "infrastructure", ref: str = "9f3c2e1
 
 
 def outcome(source: str, kind: str, *items: Item, role: Role = "", gaps: tuple[Gap, ...] = ()) -> Outcome:
-    return Outcome(source=source, type=kind, role=role, items=items, gaps=gaps)
+    gives = ("logs",) if kind in {"logfile", "elasticsearch"} else ()
+    return Outcome(source=source, type=kind, role=role, gives=gives, items=items, gaps=gaps)
 
 
 def evidence(

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from opsbrief import phrase
+from opsbrief.maths.twins import once
 from opsbrief.model.evidence import Change, Event, Evidence
 from opsbrief.model.finding import Finding, Onset, Verdict
 from opsbrief.model.window import Window
@@ -132,7 +133,7 @@ def _events(evidence: Evidence) -> Iterator[Finding]:
     """Tell the first alarm and restart of each kind, with how many followed."""
     groups: dict[tuple[str, str], list[Event]] = {}
     window = evidence.window
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         if window.start <= event.at < window.end:
             if event.kind == "restart" or event.state == "RESTART":
                 groups.setdefault(("restart", event.service), []).append(event)

@@ -244,6 +244,7 @@ class Outcome:
     source: str
     type: str  # "graphite", "git", ...
     role: Role = ""
+    gives: tuple[str, ...] = ()  # the kinds of evidence it can give as it is configured: "logs", "metrics", ...
     items: tuple[Item, ...] = ()
     gaps: tuple[Gap, ...] = ()
     took: float = 0.0

@@ -237,6 +237,7 @@ class Feed(Asked):
             source=self.source.name,
             type=self.kind,
             role=self.source.role,
+            gives=tuple(sorted(self.source.given)),
             items=(*series, *samples, *self._things.values()),
             gaps=self._gaps,
         )
