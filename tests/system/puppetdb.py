@@ -99,16 +99,25 @@ class PuppetDb:
 
     def store(self, *reports: Mapping[str, Any]) -> None:
         """Feed reports, as ``report`` makes them, and wait until they can be asked for."""
-        session = requests.Session()
-        wanted = {str(self._command(session, "store_report", 8, one)["uuid"]) for one in reports}
-        assert len(wanted) == len(reports)
-        self._await(session, [one["transaction_uuid"] for one in reports])
+        with requests.Session() as session:
+            for one in reports:
+                self._command(session, "store_report", 8, one)
+        self.settle(reports)
 
     def deactivate(self, certname: str) -> None:
         """Say that a node is gone."""
         body = {"certname": certname, "producer_timestamp": stamp(datetime.now(UTC))}
-        self._command(requests.Session(), "deactivate_node", 3, body)
+        self._command(requests, "deactivate_node", 3, body)
         self._until(lambda: self.ask("nodes", ["=", ["node", "active"], False]) != [], "the node is still active")
+
+    def facts(self, certname: str) -> None:
+        """Make a node known that has never sent a report."""
+        body = {
+            "certname": certname, "environment": "production", "values": {"kernel": "Linux"}, "producer": "puppet",
+            "producer_timestamp": stamp(datetime.now(UTC)),
+        }  # fmt: skip
+        self._command(requests, "replace_facts", 5, body)
+        self._until(lambda: self.ask("nodes", ["=", "certname", certname]) != [], "the node is not known")
 
     def ask(self, what: str, query: object) -> list[dict[str, Any]]:
         answer = requests.post(f"{self.url}/pdb/query/v4/{what}", json={"query": query}, timeout=30)
@@ -116,7 +125,7 @@ class PuppetDb:
         found: list[dict[str, Any]] = answer.json()
         return found
 
-    def _command(self, session: requests.Session, name: str, version: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    def _command(self, session: Any, name: str, version: int, body: Mapping[str, Any]) -> dict[str, Any]:
         query = {
             "command": name, "version": str(version), "certname": body["certname"],
             "producer-timestamp": body["producer_timestamp"],
@@ -126,15 +135,11 @@ class PuppetDb:
         said: dict[str, Any] = answer.json()
         return said
 
-    def _await(self, session: requests.Session, uuids: Sequence[str]) -> None:
-        """Wait for the queue of commands, which is worked off behind the answer."""
-        query = ["extract", [["function", "count"]], ["in", "transaction_uuid", ["array", list(uuids)]]]
-
-        def there() -> bool:
-            answer = session.post(f"{self.url}/pdb/query/v4/reports", json={"query": query}, timeout=30)
-            return bool(answer.json()[0]["count"] == len(uuids))
-
-        self._until(there, "the reports are not stored")
+    def settle(self, reports: Sequence[Mapping[str, Any]]) -> None:
+        """Wait until reports are stored: the queue of commands is worked off behind the answer."""
+        uuids = [one["transaction_uuid"] for one in reports]
+        query = ["extract", [["function", "count"]], ["in", "transaction_uuid", ["array", uuids]]]
+        self._until(lambda: self.ask("reports", query)[0]["count"] == len(uuids), "the reports are not stored")
 
     def _until(self, done: Any, otherwise: str, seconds: float = 60) -> None:
         end = time.monotonic() + seconds
@@ -192,6 +197,17 @@ def _resource(
         "timestamp": at, "skipped": False, "events": own, "corrective_change": False,
         "containment_path": ["Stage[main]", "App", f"{kind}[{title}]"],
     }  # fmt: skip
+
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+#: A fleet of twenty nodes with fifty runs each, every tenth of which changed something.
+CROWD = [
+    report(
+        f"many{number}.example", NOW - timedelta(minutes=115 - step * 2), "ac9785273a10dddc076af5842eb519951091ca86",
+        *([] if step % 10 else [("File", "/etc/app.conf", [event("content changed 'a' to 'b'")])]),
+    )
+    for step in range(50) for number in range(20)
+]  # fmt: skip
 
 
 # --- fetching -----------------------------------------------------------------------------------
@@ -366,6 +382,7 @@ class Ahead:
         try:
             with running() as self._server:
                 self._up.set()
+                self._server.store(*CROWD)  # takes a while, too
                 self._over.wait()
         except BaseException as error:  # noqa: BLE001 - raised again by whoever needs the server
             self._lost = error

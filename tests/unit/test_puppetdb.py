@@ -200,6 +200,12 @@ def test_a_node_that_is_gone_is_named(word: str) -> None:
     assert {run.host for run in runs} == {"app1"}
 
 
+def test_a_node_that_was_deactivated_is_not_missed_where_a_pattern_would_mean_it() -> None:
+    gone = [node(), node("app2", deactivated=at(2000)), node("app3", expired=at(2000))]
+    wide = Scope(infrastructure=Infrastructure(nodes=("app*",)))
+    assert [gap.what for gap in read(Fleet(nodes=gone), scope=wide)[2]] == ["node app3"]
+
+
 def test_a_node_that_never_reported_is_named_and_one_that_is_new_too() -> None:
     nodes = [node(), node("app2", report_timestamp=None), node("app3")]
     fleet = Fleet(nodes=nodes, reports=[report(30, "app3")])

@@ -118,8 +118,9 @@ class Reading:
                     others.append(name)
         if total > _NODES:
             self._gap("the other nodes", GapKind.TRUNCATED, f"{_NODES:,} of {total:,} nodes were looked at")
-        gone = {name: self._gone(row) for name, row in there.items() if self._gone(row)}
-        for reason, names in grouped(gone):
+        gone = {name: reason for name, row in there.items() if (reason := self._gone(row))}
+        # Who says app* does not mean those that somebody took away on purpose.
+        for reason, names in grouped({k: v for k, v in gone.items() if v.startswith("expired") or self.nodes.named(k)}):
             self._gap(listed(names), GapKind.UNAVAILABLE, reason, "take it out of the service's hosts if it is no more")
         if missing := self.nodes.missing:
             examples = f"; it knows {', '.join(others)}" if others else ""

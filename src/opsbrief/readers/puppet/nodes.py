@@ -35,6 +35,10 @@ class Nodes:
             found = self._cache[certname] = self._find(certname)
         return found
 
+    def named(self, certname: str) -> bool:
+        """Return whether a node is meant by its name, not by a pattern."""
+        return any(called(certname, (name,)) for name in self.names)
+
     @property
     def missing(self) -> tuple[str, ...]:
         """Those of ``names`` that no node was seen for."""

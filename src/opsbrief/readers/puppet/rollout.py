@@ -74,7 +74,8 @@ class Rollout:
     resource: str
     old: str
     at: datetime  # on the first node where it worked, else the first try
-    last: datetime
+    last: datetime  # try
+    arrived: datetime  # on the last node where it worked
     hosts: dict[str, None] = field(default_factory=dict)  # where it worked, in the order of time
     failed: dict[str, None] = field(default_factory=dict)
     corrective: bool = False
@@ -100,7 +101,7 @@ class Rollout:
         what = f"{self.resource} {self.old} → {self.ref}" if self.old and self.ref else self.resource
         where = f"on {nodes[0]}"
         if len(nodes) > 1:
-            later = self.last - self.at
+            later = (self.arrived if self.hosts else self.last) - self.at
             after = f" {spell(later, 2)} later" if later >= timedelta(seconds=1) else ""
             where = f"on {len(nodes)} nodes, first {nodes[0]}, last {nodes[-1]}{after}"
         failed = [node for node in self.failed if node not in self.hosts]
@@ -120,11 +121,11 @@ def rollouts(told: Iterable[Happening], patterns: Sequence[Pattern]) -> list[Rol
         failed = any(one.state == "failed" for one in steps)
         group = open_.get(ref)
         if not group or first.at - group.last > SPREAD:
-            group = open_[ref] = Rollout(ref, first.ref, old, first.at, first.at, run=first.run)
+            group = open_[ref] = Rollout(ref, first.ref, old, first.at, first.at, first.at, run=first.run)
             group.rollback = _back(ref, old, done)
             done.append(group)
-        if not failed and not group.hosts:
-            group.at = first.at
+        if not failed:
+            group.at, group.arrived = (group.at if group.hosts else first.at), first.at
         group.last = first.at
         (group.failed if failed else group.hosts)[first.node] = None
         group.corrective |= any(one.corrective for one in steps)
