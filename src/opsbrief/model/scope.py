@@ -43,7 +43,14 @@ class Infrastructure:
     paths: tuple[str, ...] = field(
         default=(), metadata={"help": "only these paths of infrastructure repositories matter"}
     )
-    nodes: str = field(default="", metadata={"help": "which nodes of Puppet are the service's"})
+    nodes: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "which nodes of Puppet are the service's, with * and ?; default: its hosts",
+            "single": True,
+            "expand": True,
+        },
+    )
 
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
