@@ -16,6 +16,7 @@ ANCHORS: Final = (
     "contextswitch", "vmem", "irq", "entropy", "GenericJMX", "aggregation", "statsd",
 )  # fmt: skip
 _PREFIX: Final = 4  # levels that may stand before the host
+_DOMAIN: Final = 4  # levels from a first label to its plugins, where the rest of the host's name is not known
 _HOSTS: Final = 40  # hosts in one query
 _PLAIN: Final = re.compile(r"[^*?\[\]{},\\\s]+")
 _END: Final = r"(?![A-Za-z0-9])"
@@ -45,18 +46,26 @@ class Heads:
 def queries(hosts: Sequence[str]) -> tuple[str, ...]:
     """Return the globs whose answers, branches included, hold the plugins of the hosts wherever they stand."""
     anchors = "{" + ",".join(f"{name}*" for name in ANCHORS) + "}"
-    labels = sorted({host.partition(".")[0] for host in hosts if _PLAIN.fullmatch(host)})
-    deep = max((host.count(".") for host in hosts), default=0) + 1  # levels behind the first label: domain and postfix
+    domains: dict[str, set[str]] = {}
+    for host in hosts:
+        if _PLAIN.fullmatch(host):
+            label, _, domain = host.partition(".")
+            domains.setdefault(domain, set()).add(label)
     found = []
-    for at in range(0, len(labels), _HOSTS):
-        some = labels[at : at + _HOSTS]
-        name = "{" + ",".join(f"*{label}*" for label in some) + "}" if len(some) > 1 else f"*{some[0]}*"
-        found += [
-            ".".join(["*"] * before + [name] + ["*"] * behind + [anchors])
-            for before in range(_PREFIX)
-            for behind in range(deep + 1)
-        ]
-    return tuple(found)
+    for domain, labels in domains.items():
+        ordered = sorted(labels)
+        for at in range(0, len(ordered), _HOSTS):
+            name = _either([f"*{label}*" for label in ordered[at : at + _HOSTS]])
+            ways = [name + ".*" * behind for behind in range(2 if domain else _DOMAIN)]
+            if domain:  # its dots are levels
+                dotted = f"{_either([f'*{label}' for label in ordered[at : at + _HOSTS]])}.{domain}"
+                ways += [f"{dotted}*", f"{dotted}*.*"]
+            found += [f"{'*.' * before}{way}.{anchors}" for before in range(_PREFIX) for way in ways]
+    return tuple(dict.fromkeys(found))
+
+
+def _either(words: Sequence[str]) -> str:
+    return "{" + ",".join(words) + "}" if len(words) > 1 else words[0]
 
 
 def find(paths: Iterable[str], hosts: Sequence[str], prefix: str = "") -> Heads:
@@ -159,6 +168,5 @@ def leaves(heads: Iterable[Head]) -> tuple[str, ...]:
     for above, lasts in parents.items():
         for at in range(0, len(lasts), _HOSTS):
             some = sorted(set(lasts[at : at + _HOSTS]))
-            name = above + ("{" + ",".join(some) + "}" if len(some) > 1 else some[0])
-            found += [f"{name}{'.*' * depth}" for depth in range(2, 6)]
+            found += [f"{above}{_either(some)}{'.*' * depth}" for depth in range(2, 6)]
     return tuple(found)

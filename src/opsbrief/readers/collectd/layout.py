@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from opsbrief.readers.collectd.identity import Identity
 from opsbrief.readers.collectd.known import PLUGINS, TYPES, VALUE
 
+_LONG = 500  # characters
 _TWINS = frozenset({"cpu", "load", "memory", "swap"})  # plugins whose type has their name, and an instance or parts
 
 
@@ -116,3 +117,25 @@ def tagged(tags: dict[str, str], path: str) -> Identity | None:
     parts = TYPES[kind].parts if kind in TYPES else VALUE
     part = tags.get("ds_name") or ("value" if parts == VALUE else "")
     return Identity(plugin, tags.get("plugin_instance", ""), kind, tags.get("type_instance", ""), part)
+
+
+def guess(name: str) -> Identity | None:
+    """Return what a whole name means where a plugin that everybody has is followed by a type of its own.
+
+    For names of which nobody has looked for the head; None for everything that is not surely collectd's.
+    """
+    if "(" in name or len(name) > _LONG:
+        return None
+    path, semicolon, _ = name.partition(";")
+    levels = path.split(".")
+    for at in range(len(levels) - 1):
+        stem = levels[at].partition("-")[0]
+        if stem not in PLUGINS:
+            continue
+        separate = stem == levels[at] and not any(level.partition("-")[1] for level in levels[at + 1 :])
+        kinds = [level if separate else level.partition("-")[0] for level in levels[at + 1 :]]
+        if any(kind in PLUGINS[stem] for kind in kinds):
+            if semicolon:
+                return tagged(dict(pair.split("=", 1) for pair in name.split(";")[1:] if "=" in pair), path)
+            return read(".".join(levels[at:]), Layout(separate=separate))
+    return None
