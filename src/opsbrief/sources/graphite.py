@@ -148,11 +148,12 @@ class Graphite(Web):
         self, http: "Client", asked: Sequence[Want], found: Survey, window: Window, deadline: Deadline
     ) -> Iterator[Item | Gap]:
         known = {**self._expand(http, [text for text in globs(asked) if text not in found.known]), **found.known}
-        laid = plan(asked, known, self.max_series, self.name)
+        noise, said = found.noise(known, asked)
+        laid = plan(asked, known, self.max_series, self.name, noise)
         yield from laid.gaps
         render = Render(http, "json" if self.dialect in _JSON else self.format)
         found.caught(laid)
-        for note in (*found.notes, *self._raw(render, found, window)):
+        for note in filter(None, (*found.notes, said, *self._raw(render, found, window))):
             deadline.warn(note)
         tally = Tally(self.name, asked, laid, window, self.max_series)
         tasks = [(span, group) for span in window.spans() for group in laid.groups]

@@ -66,11 +66,12 @@ class Whisper(Source):
         yield from found.gaps
         asked += found.wants
         known = {text: [one.name for one in folder.find(text)] for text in globs(asked) if text not in found.known}
-        laid = plan(asked, {**known, **found.known}, self.max_series, self.name)
+        noise, said = found.noise(known, asked)
+        laid = plan(asked, {**known, **found.known}, self.max_series, self.name, noise)
         yield from laid.gaps
         found.caught(laid)
         reading = _Reading(self, folder, Tally(self.name, asked, laid, window, self.max_series), found)
-        for note in (*found.notes, *reading.raw(window)):
+        for note in filter(None, (*found.notes, said, *reading.raw(window))):
             deadline.warn(note)
         for span in window.spans():
             for ask in (ask for group in laid.groups for ask in group):

@@ -26,8 +26,18 @@ from opsbrief.text import line
 
 Names = Callable[[Sequence[str], Literal["all", "leaves"]], Iterable[str]]  # globs -> names on their last level
 Tags = Callable[[Sequence[str]], Iterable[str]]  # hosts -> names with tags
-_VOTERS = 3  # busy counters by which it is told whether counters are stored raw
-_BUSY = ("contextswitch", "cpu", "interface", "irq", "vmem", "disk", "protocols")
+_VOTERS = 4  # kinds of busy counters by which it is told whether counters are stored raw
+_BUSY = (
+    "contextswitch",
+    "cpu",
+    "if_octets",
+    "if_packets",
+    "vmpage_faults",
+    "disk_octets",
+    "disk_ops",
+    "irq",
+    "fork_rate",
+)
 _NAMED = 5
 
 
@@ -43,6 +53,18 @@ class Survey:
     members: dict[str, Member] = field(default_factory=dict)  # by name
     counters: dict[str, tuple[str, ...]] = field(default_factory=dict)  # where they stand -> the names of counters
     raw: set[str] = field(default_factory=set)  # names of counters that are stored as such
+
+    def noise(self, listed: Mapping[str, Sequence[str]], own: Sequence[Want]) -> tuple[frozenset[str], str]:
+        """Return what the service's own wide nets need not rank of collectd's, and what is to be said of it."""
+        nets = {target.text for want in own if want.metric.rank and not want.metric.found for target in want.targets}
+        plugins: dict[str, set[str]] = {}
+        for name in (name for text in nets for name in listed.get(text, ())):
+            what = guess(name)
+            if what and what.plugin in known.NOISE:
+                plugins.setdefault(what.plugin, set()).add(name)
+        names = frozenset(name for mine in plugins.values() for name in mine)
+        said = f"collectd: {len(names):,} series of {_some(sorted(plugins))} not ranked" if names else ""
+        return names, said
 
     def caught(self, plan: Plan) -> None:
         """Note what the service's own wide nets catch of collectd, so that its counters are known as such."""
@@ -61,10 +83,18 @@ class Survey:
         return {where: self._busiest(names) for where, names in self.counters.items()}
 
     def _busiest(self, names: Sequence[str]) -> tuple[str, ...]:
-        order = {plugin: place for place, plugin in enumerate(_BUSY)}
-        return tuple(
-            sorted(names, key=lambda name: (order.get(self.members[name].what.plugin, len(order)), name))[:_VOTERS]
-        )
+        """Return counters that hardly ever stand still, several kinds of them."""
+        order = {kind: place for place, kind in enumerate(_BUSY)}
+
+        def key(name: str) -> tuple[int, bool, str]:
+            what = self.members[name].what
+            idle = what.type_instance not in {"", "user", "system"} or what.instance == "lo"
+            return order.get(what.type, len(order)), idle, name
+
+        kinds: dict[str, list[str]] = {}
+        for name in sorted(names, key=key):
+            kinds.setdefault(self.members[name].what.type, []).append(name)
+        return tuple(name for mine in [*kinds.values()][:_VOTERS] for name in mine[:2])
 
     def judge(self, where: str, data: Iterable["np.typing.NDArray[np.float64]"]) -> str:
         """Take the data of a place's voters; return what is to be said when its counters are stored raw."""
