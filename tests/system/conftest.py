@@ -9,8 +9,8 @@ from tests.system import elastic
 from tests.system import exim as exim_server
 from tests.system import graphite as graphite_servers
 from tests.system import prometheus as prometheus_server
-from tests.system import sshd as sshd_server
 from tests.system import puppetdb as puppetdb_server
+from tests.system import sshd as sshd_server
 
 _AHEAD = pytest.StashKey[puppetdb_server.Ahead]()
 
@@ -120,6 +120,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def puppetdb(request: pytest.FixtureRequest) -> puppetdb_server.PuppetDb:
     """Return a running PuppetDB."""
+    try:
         return request.session.stash[_AHEAD].server()
     except (puppetdb_server.MissingError, OSError, RuntimeError) as missing:
         absent("puppetdb", missing)

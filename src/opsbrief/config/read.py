@@ -16,7 +16,7 @@ from opsbrief.config.option import suggest
 from opsbrief.config.tree import Items, Keys, Mark, Node, Table, Text, kind
 from opsbrief.config.values import Config, Service, ServiceOptions, Sourced
 from opsbrief.errors import ConfigError, OpsbriefError, Problem
-from opsbrief.model.scope import Scope
+from opsbrief.model.scope import Dashboard, Scope
 from opsbrief.settings import Defaults, Deliver, Redact
 from opsbrief.source import DeployLog, MarkLog, Source
 from opsbrief.text import line
@@ -250,12 +250,14 @@ class _Reader:
                 continue
             self._references(node, path)
             if found := self.check.build(ServiceOptions, node, path):
+                board = found.dashboard
                 scope = Scope(
                     service=name,
                     hosts=found.hosts,
                     metrics=found.metrics,
                     logs=found.logs,
                     infrastructure=found.infrastructure,
+                    dashboard=Dashboard(kind=board) if isinstance(board, str) else board,
                 )
                 made[name] = Service(scope=scope, sources=found.sources, deploys=found.deploys)
         return made

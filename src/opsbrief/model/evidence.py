@@ -44,6 +44,7 @@ class Series:
     metric: str = ""  # name of the scope's Metric that asked for it
     host: str = ""
     unit: str = ""
+    worse: Literal["up", "down", "either"] = "either"  # what the source knows of it, where the metric says nothing
     span: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     consolidation: str = "average"  # how the store folds points together: average, max, last, ...

@@ -91,8 +91,7 @@ class _Week:
         inside = [at for at, release in enumerate(known) if period.start <= release.at < self._until]
         skipped, inside = len(inside[:-MOST]), inside[-MOST:]
         episodes = [self._episode(known, at) for at in inside]
-        own = self._service.scope
-        scope = replace(own, metrics=tuple(one for one in own.metrics if not one.rank))  # two weeks of a wide net: no
+        scope = self._service.scope.narrow()  # two weeks of a wide net: no
         overview, _ = pipeline.answers(self._config, self._whole(), self._span(period), scope=scope)
         case = Case(overview, analyse(overview), people=False)
         infrastructure = [one for one in overview.items(Change) if one.role == "infrastructure"]
