@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from opsbrief import bundle
 from opsbrief.collect import Listener
 from opsbrief.collect import collect as ask_sources
-from opsbrief.errors import ConfigError, Problem
+from opsbrief.errors import ConfigError, GapKind, Problem
 from opsbrief.model.artifact import Artifact
+from opsbrief.model.evidence import Gap, Outcome, Reading
 from opsbrief.redact import redact
 from opsbrief.resolve import Ask, fixed, resolve
+from opsbrief.source import Look
 
 if TYPE_CHECKING:
     from opsbrief.config import Config
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from opsbrief.model.scope import Scope
     from opsbrief.model.window import Window
     from opsbrief.settings import Mail
+    from opsbrief.source import Source
 
 TIMEOUT = 30.0  # seconds a deploy log may take when nobody says otherwise
 FORMATS = ("html", "md", "txt", "json", "eml")
@@ -54,6 +57,7 @@ class Order:
     out: Path | None = None
     timeout: float | None = None
     people: bool = False
+    host: str = ""  # the one to look at; empty: as configured, else the analysis chooses
     pack: str = ""  # one of bundle.PACKS: the bundle as one file
     share: str = ""  # "external" masks names, "internal" does not; empty: as configured
 
@@ -96,12 +100,30 @@ def gather(
     now: datetime | None = None,
     listen: Listener | None = None,
     tell: Callable[["Window"], None] | None = None,
+    look: bool = False,
 ) -> tuple["Evidence", bool]:
     """Resolve the window, ask the sources, redact; return the evidence and whether Ctrl-C cut it short."""
     found = window(config, order, now=now, listen=listen)
     if tell:
         tell(found)
-    return answers(config, order, found, listen=listen)
+    return answers(config, order, found, listen=listen, look=look)
+
+
+def active(config: "Config", order: Order, *, look: bool = False) -> list[tuple[str, "Source"]]:
+    """Return the (type, source) pairs that an order asks, with ``look`` also those that look at a host.
+
+    Raises ConfigError when a host is named and nothing that is asked looks at hosts.
+    """
+    found = []
+    for kind, source in config.active(config.service(order.service), order.only, order.skip):
+        if not isinstance(source, Look):
+            found.append((kind, source))
+        elif look:
+            found.append((kind, source.at(order.host or source.host)))
+    if order.host and not any(isinstance(source, Look) for _, source in found):
+        hint = "add to sources: look: {type: ssh}"
+        raise ConfigError(Problem("--host", "", "no source that is asked looks at a host", hint))
+    return found
 
 
 def answers(
@@ -111,18 +133,52 @@ def answers(
     *,
     scope: "Scope | None" = None,
     listen: Listener | None = None,
+    look: bool = False,
 ) -> tuple["Evidence", bool]:
     """Ask the sources about a window that is known already, redact; return as ``gather`` does.
 
-    ``scope`` takes the place of the service's own: what a brief was asked about before.
+    ``scope`` takes the place of the service's own: what a brief was asked about before. With ``look``, hosts
+    are looked at too: the one that is named side by side with the other sources, else, after these, the one that
+    the analysis chooses.
     """
-    service = config.service(order.service)
-    scope = scope or service.scope
-    sources = [(kind, replace(source, scope=scope)) for kind, source in config.active(service, order.only, order.skip)]
+    scope = scope or config.service(order.service).scope
+    sources = [(kind, replace(source, scope=scope)) for kind, source in active(config, order, look=look)]
     if order.timeout:
         sources = [(kind, replace(source, timeout=order.timeout)) for kind, source in sources]
-    evidence, interrupted = ask_sources(sources, found, scope, listen=listen)
+    waiting = [(kind, source) for kind, source in sources if isinstance(source, Look) and not source.host]
+    evidence, interrupted = ask_sources([one for one in sources if one not in waiting], found, scope, listen=listen)
+    if waiting and not interrupted:
+        evidence, interrupted = _look(evidence, waiting, listen)
     return cleansed(config, evidence, order.share), interrupted
+
+
+def _look(
+    evidence: "Evidence", sources: "Sequence[tuple[str, Source]]", listen: Listener | None
+) -> tuple["Evidence", bool]:
+    """Let the analysis of what is there choose the host, look at it, and return both together."""
+    from opsbrief.analysis import analyse  # noqa: PLC0415 - see again
+    from opsbrief.analysis.hosts import choose  # noqa: PLC0415 - same
+
+    choice = next(choose(evidence, analyse(evidence)), None)
+    if choice is None or not choice.subject:
+        outcomes = tuple(_unseen(kind, source.name, choice) for kind, source in sources)
+        return replace(evidence, outcomes=(*evidence.outcomes, *outcomes)), False
+    chosen = [(kind, source.at(choice.subject)) for kind, source in sources if isinstance(source, Look)]
+    count = sum(len(outcome.items) for outcome in evidence.outcomes)
+    seen, interrupted = ask_sources(chosen, evidence.window, evidence.scope, listen=listen, count=count)
+    together = replace(evidence, outcomes=(*evidence.outcomes, *seen.outcomes), collected_at=seen.collected_at)
+    return together, interrupted
+
+
+def _unseen(kind: str, name: str, choice: "Finding | None") -> "Outcome":
+    """Return the outcome of a look that there was no host for; that none deviates is no gap."""
+    if choice is None:
+        return Outcome(source=name, type=kind, warnings=("no host was looked at: none is known to deviate",))
+    gap = Gap(
+        source=name, what="a look at a host", kind=GapKind.UNREACHABLE, detail=choice.headline,
+        hint="name one: --host HOST",
+    )  # fmt: skip
+    return Outcome(source=name, type=kind, gaps=(gap,))
 
 
 def cleansed(config: "Config", evidence: "Evidence", share: str = "") -> "Evidence":
@@ -155,7 +211,7 @@ def collect(
     later += ["opsbrief.render.html", "opsbrief.render.svg"] * ("html" in order.formats)
     later += ["opsbrief.render.png"] * bool(set(order.formats) & set(_LOADS_PNG))
     threading.Thread(target=lambda: [importlib.import_module(name) for name in later], daemon=True).start()
-    evidence, interrupted = gather(config, order, now=now, listen=listen, tell=tell)
+    evidence, interrupted = gather(config, order, now=now, listen=listen, tell=tell, look=True)
     findings, brief, artifacts = again(evidence, order.formats, people=order.people)
     parent = order.out or Path(config.defaults.out)
     path = bundle.write(
@@ -192,7 +248,11 @@ def effect(
     found = fixed(told.window, ask, logs, now=now or datetime.now(UTC), listen=listen)
     if tell:
         tell(found)
-    collected, interrupted = answers(config, order, found, scope=told.scope, listen=listen)
+    # The same host again, where the first brief looked at one: its numbers are to be compared.
+    host = order.host or next((reading.host for reading in told.items(Reading) if reading.about), "")
+    looks = bool(host) and any(isinstance(source, Look) for _, source in active(config, order, look=True))
+    order = replace(order, host=host if looks else "")
+    collected, interrupted = answers(config, order, found, scope=told.scope, listen=listen, look=looks)
     evidence = replace(collected, first=told.first or _first(told, first.resolve().name))
     findings, brief, artifacts = again(evidence, order.formats, people=order.people)
     path = bundle.write(

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
@@ -10,13 +11,14 @@ from urllib.parse import urlsplit
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Item, Role
 from opsbrief.model.marking import Marking
-from opsbrief.model.scope import Scope
+from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Deploy, Span, Window
 from opsbrief.secret import Secret
 from opsbrief.transport.deadline import Deadline
 
 if TYPE_CHECKING:
     from opsbrief.transport.http import Client
+    from opsbrief.transport.ssh import Shell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +40,12 @@ class Source(ABC):
     scope: Scope = field(default_factory=Scope, metadata={"internal": True})  # set by the pipeline, not in YAML
 
     @abstractmethod
-    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
+    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Metric | Gap]:
         """Yield every item as soon as it is there, for every span of ``window.spans()``.
 
         Yield a Gap when one piece is missing and go on; raise SourceError when the rest is lost.
-        What was yielded is kept in each case.
+        What was yielded is kept in each case. A Metric that is yielded was found for the dashboard of the
+        scope and becomes a part of the scope; its series name it.
         """
 
     @property
@@ -84,6 +87,16 @@ class RefLog(Protocol):
 
 
 @runtime_checkable
+class Look(Protocol):
+    """A source that looks at one host as it is now; the analysis may choose which (``pipeline``)."""
+
+    host: str
+
+    def at(self, host: str) -> Source:
+        """Return the same, to look at this host."""
+
+
+@runtime_checkable
 class MarkLog(Protocol):
     """A source that a person's mark can be written to, and that gives it back in ``collect``."""
 
@@ -112,6 +125,46 @@ class Trust:
     cert: str = field(default="", metadata={"help": "client certificate", "path": True})
     key: str = field(default="", metadata={"help": "its key", "path": True})
     insecure: bool = field(default=False, metadata={"help": "believe anybody; better: ca_file"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """SSH in the YAML: ``ssh: {user: U, key: F, jump: H, ...}``; what is not set is as in ~/.ssh/config."""
+
+    user: str = field(default="", metadata={"help": "user name there"})
+    port: int = field(default=0, metadata={"help": "port; 0: as in the SSH configuration, else 22"})
+    key: str = field(default="", metadata={"help": "private key, and the only one that is offered", "path": True})
+    jump: tuple[str, ...] = field(default=(), metadata={"help": "jump hosts in order, as for ssh -J", "single": True})
+    config: str = field(default="", metadata={"help": "instead of ~/.ssh/config", "path": True})
+    known_hosts: str = field(default="", metadata={"help": "instead of the usual known_hosts", "path": True})
+    agent: bool = field(default=True, metadata={"help": "use the SSH agent's keys"})
+    via: Literal["auto", "paramiko", "openssh"] = field(
+        default="auto", metadata={"help": "auto takes the ssh program where there is one, else paramiko"}
+    )
+
+    def open(self, host: str, deadline: Deadline) -> "AbstractContextManager[Shell]":
+        """Return a shell on ``host`` for a ``with`` block: ``run``, ``script``, ``files``.
+
+        Host keys are checked whatever the configuration says, and nobody is asked for a password.
+        Raises SourceError, see ``transport.ssh.connect``.
+        """
+        # Imported here, as the HTTP client below: --help needs neither.
+        from opsbrief.transport.ssh import Access, connect  # noqa: PLC0415
+
+        return connect(
+            Access(
+                user=self.user,
+                port=self.port,
+                key=self.key,
+                jump=self.jump,
+                config=self.config,
+                known_hosts=self.known_hosts,
+                agent=self.agent,
+                via=self.via,
+            ),
+            host,
+            deadline,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,7 +218,15 @@ def evidence(*, gaps: bool = True) -> Evidence:
     )
     outcomes = [
         Outcome(source="graphite", type="graphite", items=tuple(series()), took=1.84, requests=14, bytes=2_480_000),
-        Outcome(source="logs", type="elasticsearch", items=tuple(logs), took=3.1, requests=9, bytes=3_640_000),
+        Outcome(
+            source="logs",
+            type="elasticsearch",
+            gives=("logs",),
+            items=tuple(logs),
+            took=3.1,
+            requests=9,
+            bytes=3_640_000,
+        ),
         Outcome(source="shop-git", type="git", role="application", items=(release, *commits()), took=0.3, requests=5),
         Outcome(source="puppet", type="git", role="infrastructure", items=(manifest,), took=0.2, requests=4),
         Outcome(source="puppetdb", type="puppetdb", items=tuple(runs), took=0.6, requests=3, bytes=96_000),
@@ -241,7 +249,14 @@ def evidence(*, gaps: bool = True) -> Evidence:
             hint="is the statistics page enabled there? try: opsbrief check haproxy",
         )
         outcomes[1] = Outcome(
-            source="logs", type="elasticsearch", items=tuple(logs), gaps=(slow,), took=3.1, requests=9, bytes=3_640_000
+            source="logs",
+            type="elasticsearch",
+            gives=("logs",),
+            items=tuple(logs),
+            gaps=(slow,),
+            took=3.1,
+            requests=9,
+            bytes=3_640_000,
         )
         outcomes.append(Outcome(source="haproxy", type="http", gaps=(down,), took=0.1, requests=1))
     return Evidence(

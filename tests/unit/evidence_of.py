@@ -111,7 +111,8 @@ def resource(minutes: float, host: str = "app1", *, ref: str = "File[/etc/app.co
 
 
 def outcome(source: str, kind: str, *items: Item, role: Role = "", gaps: tuple[Gap, ...] = ()) -> Outcome:
-    return Outcome(source=source, type=kind, role=role, items=items, gaps=gaps)
+    gives = ("logs",) if kind in {"logfile", "elasticsearch"} else ()
+    return Outcome(source=source, type=kind, role=role, gives=gives, items=items, gaps=gaps)
 
 
 def evidence(

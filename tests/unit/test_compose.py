@@ -24,7 +24,9 @@ def nothing() -> Evidence:
     whole = story.evidence()
     gap = Gap(source="", what="everything", kind=GapKind.TIMEOUT, detail="no answer within 20 s", hint="raise timeout")
     lost = tuple(
-        Outcome(source=o.source, type=o.type, role=o.role, gaps=(replace(gap, source=o.source),), took=20.0)
+        Outcome(
+            source=o.source, type=o.type, role=o.role, gives=o.gives, gaps=(replace(gap, source=o.source),), took=20.0
+        )
         for o in whole.outcomes
     )
     return replace(whole, outcomes=lost)

@@ -328,6 +328,12 @@ def test_an_error_that_is_new_since_the_fix_is_told_and_counts_against_it() -> N
 # Restarts and alarms, other metrics, all together.
 
 
+def test_few_restarts_are_gone_when_none_came_where_some_were_due() -> None:
+    burst = [mended.event(minute) for minute in range(70, 118, 6)]
+    assert one(mended.evidence(burst, [], 118), "effect-event").verdict is Verdict.GONE
+    assert one(mended.evidence(burst, [], 20), "effect-event").verdict is Verdict.TOO_EARLY
+
+
 def test_restarts_stop_with_the_fix() -> None:
     often = [mended.event(minute) for minute in every(5, 0, DURING)]
     assert one(mended.evidence(often, [], 150), "effect-event").verdict is Verdict.GONE

@@ -14,6 +14,7 @@ from opsbrief.errors import DeliveryError
 from opsbrief.model.brief import Brief
 from opsbrief.model.window import Window
 from opsbrief.resolve import explain
+from opsbrief.source import Look
 
 
 @click.command(
@@ -32,6 +33,7 @@ Exit codes: 0 written, every source answered; 1 failed; 2 usage or configuration
 @options.service
 @options.window
 @options.sources
+@click.option("--host", metavar="HOST", help="Look at this host over SSH. Default: the one that deviates most.")
 @click.option("--format", "-f", "formats", multiple=True, help="html, md, txt, json, eml. Default: html,md,txt.")
 @click.option("--out", "-o", type=click.Path(file_okay=False), metavar="DIR", help="Folder for the bundle.")
 @options.share
@@ -94,9 +96,11 @@ def _tell(settings: Settings, found: Window) -> None:
 def _rehearse(settings: Settings, config: Config, order: pipeline.Order) -> int:
     """Say what a run would ask; only the deploy logs are really asked."""
     _tell(settings, pipeline.window(config, order))
-    service = config.service(order.service)
-    for kind, source in config.active(service, order.only, order.skip):
-        click.echo(f"would ask {source.name} ({kind}) within {source.timeout:g} s")
+    for kind, source in pipeline.active(config, order, look=True):
+        about = ""
+        if isinstance(source, Look):
+            about = f" about {source.host or 'the host that the analysis chooses'}"
+        click.echo(f"would ask {source.name} ({kind}){about} within {source.timeout:g} s")
     return 0
 
 

@@ -83,6 +83,7 @@ def order(**given: Any) -> Order:  # noqa: ANN401 - the options of whichever com
         skip=split(given.get("skip", ())),
         timeout=given.get("timeout"),
         people=given.get("people", False),
+        host=given.get("host") or "",
         pack=given.get("pack") or "",
         share=given.get("share") or "",
         out=Path(out) if out else None,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from opsbrief import phrase, text
-from opsbrief.compose import alibi, words
+from opsbrief.compose import alibi, looks, words
 from opsbrief.compose.alibi import both
 from opsbrief.compose.case import TONES, Case, does, folded, hosts, real, refs, said, where, whole
 from opsbrief.compose.front import first_seen, instant
@@ -20,7 +20,7 @@ from opsbrief.model.brief import (
     Table,
     Verbatim,
 )
-from opsbrief.model.evidence import Change, Reading, Release
+from opsbrief.model.evidence import Change, Release
 from opsbrief.model.finding import Finding, Verdict, better
 
 ROWS = 120  # rows of a table on a later page
@@ -37,7 +37,7 @@ def pages(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Sectio
         ("commits", "The release: commits and files", _commits(case)),
         ("other", "Other changes", _other(case)),
         ("events", "Timeline, complete", _events(case)),
-        ("readings", "A look at the hosts", _readings(case)),
+        ("readings", "A look at the hosts", looks.blocks(case)),
     ):
         found = tuple(blocks)
         if found:
@@ -208,16 +208,6 @@ def _events(case: Case) -> Iterator[Block]:
         )
     for finding in case.all("clock"):
         yield Paragraph(text=both(finding), refs=refs(finding))
-
-
-def _readings(case: Case) -> Iterator[Block]:
-    for reading in list(case.evidence.items(Reading))[:60]:
-        status = "did not end" if reading.exit_status is None else f"exit {reading.exit_status}"
-        caption = (
-            f"{text.line(reading.host, 80)}: {text.line(reading.command, 200)} ({status}, {case.moment(reading.at)})"
-        )
-        lines = text.clean(reading.stdout or reading.stderr, EXAMPLE * 2).rstrip().split("\n")
-        yield Verbatim(lines=tuple(lines[:60]), caption=caption, refs=(reading.id,) if reading.id else ())
 
 
 def _method(case: Case) -> Iterator[Block]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from opsbrief import phrase, text
-from opsbrief.compose import words
+from opsbrief.compose import looks, words
 from opsbrief.compose.case import Case, detail, folded, hosts, message, refs, said, where
 from opsbrief.compose.gaps import missing
+from opsbrief.maths.twins import once
 from opsbrief.model.brief import Line
 from opsbrief.model.evidence import Event, LogSample, Release, Series
 from opsbrief.model.finding import Finding, Verdict
-from opsbrief.sightings import once
 
 RECORDS = ("git", "puppetdb", "puppetreport")  # types of sources that record changes
 
@@ -22,6 +22,7 @@ def places(case: Case) -> Iterator[Line]:
     if lead and where(lead) and not case.all("hosts"):
         yield _hosts(case, lead)
     yield from _restarts(case)
+    yield from looks.lines(case)
 
 
 def _hosts(case: Case, lead: Finding) -> Line:

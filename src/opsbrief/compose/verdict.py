@@ -10,14 +10,13 @@ from opsbrief.model.brief import Line, Tone
 from opsbrief.model.evidence import Evidence, LogSample
 from opsbrief.model.finding import Finding, Verdict, better
 
-_LOGS = frozenset(("elasticsearch", "logfile", "loki"))  # types of sources that give log lines and nothing else
 COVERAGE = 80  # characters of what "ruled out" rests on
 CHANGED = 3  # metrics named on the first page; the others are counted
 
 
 def logged(evidence: Evidence) -> bool:
     """Return whether any source was asked for log lines, answered or not, or gave some."""
-    return any(outcome.type in _LOGS for outcome in evidence.outcomes) or any(evidence.items(LogSample))
+    return any("logs" in outcome.gives for outcome in evidence.outcomes) or any(evidence.items(LogSample))
 
 
 def headline(case: Case) -> tuple[str, Tone]:

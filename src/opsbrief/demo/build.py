@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from opsbrief.demo import logs, repos, story, whisper
+from opsbrief.demo import alarms, logs, repos, story, whisper
 from opsbrief.errors import OpsbriefError
 from opsbrief.transport.deadline import Deadline
 
@@ -19,6 +19,8 @@ sources:
   puppet:   {type: git, path: repos/puppet, role: infrastructure}
   shop:     {type: git, path: repos/shop, role: application, deploy_tags: "v*"}
   deploylog: {type: deploylog, path: deploy.log}
+  monit:    {type: monit, log: "monit/*.log", host: '([a-z0-9]+)\\.log'}                # or: url: http://{host}:2812
+  icinga:   {type: nagioslog, path: icinga.log}         # or: {type: icinga, url: https://icinga.example/icingaweb2}
 
 deploys: [deploylog, shop]
 
@@ -60,6 +62,7 @@ def build(folder: Path, end: datetime, fixed: timedelta = story.NEVER) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         whisper.write(path, [(story.STEP, len(values) + 60)], start, story.STEP, np.asarray(values))
     logs.write(folder / "logs", end, fixed)
+    alarms.write(folder, end, fixed)
     repos.write(folder / "repos", end, Deadline(60), fixed)
     (folder / "deploy.log").write_text(_deploys(end, fixed), encoding="utf-8")
     config = folder / "opsbrief.yaml"

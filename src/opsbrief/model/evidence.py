@@ -44,6 +44,7 @@ class Series:
     metric: str = ""  # name of the scope's Metric that asked for it
     host: str = ""
     unit: str = ""
+    worse: Literal["up", "down", "either"] = "either"  # what the source knows of it, where the metric says nothing
     span: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     consolidation: str = "average"  # how the store folds points together: average, max, last, ...
@@ -226,6 +227,8 @@ class Reading:
     stdout: str
     stderr: str
     at: datetime
+    about: str = ""  # of a source that knows its commands: what it answers ("sockets", "memory", ...)
+    state: Literal["", "not permitted", "not there", "timed out"] = ""  # why there is no answer; never an empty one
     origin: Origin
     id: str = ""
 
@@ -253,6 +256,7 @@ class Outcome:
     source: str
     type: str  # "graphite", "git", ...
     role: Role = ""
+    gives: tuple[str, ...] = ()  # the kinds of evidence it can give as it is configured: "logs", "metrics", ...
     items: tuple[Item, ...] = ()
     gaps: tuple[Gap, ...] = ()
     took: float = 0.0

@@ -18,6 +18,8 @@ class Verdict(StrEnum):
     RULED_OUT = "ruled out"
     NOT_RULED_OUT = "not ruled out"
     CANNOT_TELL = "cannot tell"
+    CONFIRMED = "confirmed"  # what a graph says, by a look at the host itself
+    NOT_CONFIRMED = "not confirmed"
     # of a fix:
     FIXED = "fixed"
     BETTER = "better"

@@ -48,11 +48,11 @@ def plan(
     """
     window = pipeline.window(config, order, now=now, listen=listen)
     service = config.service(order.service)
-    scope = replace(service.scope, metrics=tuple(metric for metric in service.scope.metrics if not metric.rank))
+    scope = service.scope.narrow()
     timeout = order.timeout
     sources = [
         (kind, replace(source, scope=scope, timeout=timeout or source.timeout))
-        for kind, source in config.active(service, order.only, order.skip)
+        for kind, source in pipeline.active(config, order)  # a look at a host is for one moment
     ]
     found = pipeline.window(config, replace(order, since=fix), now=now, listen=listen).anchor if fix else None
     if found and found.at <= window.start:

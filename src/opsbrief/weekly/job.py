@@ -22,6 +22,7 @@ from opsbrief.compose.verdict import logged
 from opsbrief.config import Config, load
 from opsbrief.config.values import Service
 from opsbrief.errors import BundleError, GapKind
+from opsbrief.maths.twins import once
 from opsbrief.model.brief import Figure
 from opsbrief.model.chart import Moment
 from opsbrief.model.digest import Episode, Period, Report
@@ -29,7 +30,6 @@ from opsbrief.model.evidence import Change, Event, Evidence, Gap
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.releases import Release, merge
 from opsbrief.resolve import Logs
-from opsbrief.sightings import once
 from opsbrief.timespec.length import spell
 
 REACH = timedelta(days=30)  # how far before the period the deploy logs are asked, for the release before the first
@@ -92,8 +92,7 @@ class _Week:
         inside = [at for at, release in enumerate(known) if period.start <= release.at < self._until]
         skipped, inside = len(inside[:-MOST]), inside[-MOST:]
         episodes = [self._episode(known, at) for at in inside]
-        own = self._service.scope
-        scope = replace(own, metrics=tuple(one for one in own.metrics if not one.rank))  # two weeks of a wide net: no
+        scope = self._service.scope.narrow()  # two weeks of a wide net: no
         overview, _ = pipeline.answers(self._config, self._whole(), self._span(period), scope=scope)
         case = Case(overview, analyse(overview), people=False)
         infrastructure = [one for one in overview.items(Change) if one.role == "infrastructure"]

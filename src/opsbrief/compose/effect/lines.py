@@ -14,6 +14,7 @@ from opsbrief.model.finding import Finding, Verdict
 
 METRICS = 4  # metrics told one by one on the first page
 COMMITS = 3
+_PHASES = ("before", "during", "after")
 
 _NEAR = timedelta(minutes=10)  # a tag or deploy so near to the fix is the fix
 
@@ -71,7 +72,15 @@ def verdicts(case: Case) -> Iterator[Line]:
             refs=tuple(ref for f in errors[:4] for ref in refs(f)),
             tone="bad" if bad else "good" if well else "unknown",
         )
-    for finding in case.all("effect-event"):
+    events = list(case.all("effect-event"))
+    gone = [finding for finding in events if finding.verdict is Verdict.GONE]
+    if len(gone) > 1:  # what is over needs one line, not one each
+        counts = (
+            f"{text.line(f.subject, 60)} {' → '.join(str(f.facts[f'count_{name}']) for name in _PHASES)}" for f in gone
+        )
+        ids = tuple(ref for f in gone for ref in refs(f))
+        yield Line(label="Events", text=f"gone: {words.listing(list(counts), 4)}", refs=ids, tone="good")
+    for finding in [f for f in events if f not in gone or len(gone) == 1]:
         yield Line(
             label="Events", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding),
             tone=ask.TONES.get(finding.verdict, "plain"),

@@ -1,0 +1,1 @@
+"""What one host is asked over SSH, and how its one answer is taken apart."""
