@@ -84,6 +84,14 @@ def test_drift_failures_and_noop_are_told_apart() -> None:
         assert words in said
 
 
+def test_a_package_log_is_not_taken_for_puppet() -> None:
+    upgrade = resource(4, ref="Package[openssl]", version="", origin=origin("host"))
+    found = analyse(evidence(outcome("puppetdb", "puppetdb", run(-20), run(20)), outcome("host", "ssh", upgrade)))
+    assert [one.headline for one in found if one.code == "other-change"] == [
+        "15:04 packages changed on app1: Package[openssl]"
+    ]
+
+
 def alarm(seconds: float, source: str, state: str = "CRITICAL", **fields: object) -> Event:
     at = DEPLOY + timedelta(seconds=seconds)
     told = {"host": "app1", "service": "http", "state_type": "hard", "kind": "state", **fields}

@@ -25,24 +25,24 @@ Installed = tuple[datetime, str]
 
 def look(ground: Ground) -> Part:
     """Ask Puppet's Package resources, and the package logs of hosts where a source read them."""
-    puppet = [c for c in ground.resources if c.ref.startswith("Package[") and c.state != "noop"]
-    logs = [reading for reading in ground.evidence.items(Reading) if _LOG.search(reading.command)]
+    told = [c for c in ground.touched if c.ref.startswith("Package[") and c.state != "noop"]
+    logs = [one for one in ground.evidence.items(Reading) if one.about == "packages" or _LOG.search(one.command)]
     zone = phrase.zone(ground.evidence.window.zone)
-    found = [(log, entry) for log in logs for entry in changes(log, zone) if ground.near(entry[0])]
-    read = sorted({log.host for log in logs if log.exit_status == 0})
+    found = [(log, entry) for log in logs if not log.about for entry in changes(log, zone) if ground.near(entry[0])]
+    read = sorted({log.host for log in logs if log.exit_status == 0 and not log.state})
     lost = sorted({log.host for log in logs} - set(read))
     facts: dict[str, float | int | str | None] = {
-        "packages_changed": len(puppet) + len(found),
+        "packages_changed": len(told) + len(found),
         "package_logs": len(read),
     }
-    basis = (*(c.id for c in puppet), *dict.fromkeys(log.id for log, _ in found))[:20]
+    basis = (*(c.id for c in told), *dict.fromkeys(log.id for log, _ in found))[:20]
     coverage = (
         *(f"package log of {phrase.listed(read)} read",) * bool(read),
         *(f"package log of {phrase.listed(lost)} could not be read",) * bool(lost),
         *("packages outside Puppet not looked at",) * (not logs),
     )
-    if puppet or found:
-        names = [f"{c.ref[8:-1]} on {phrase.listed(c.hosts)} {ground.clock(c.at)}" for c in puppet]
+    if told or found:
+        names = [f"{c.ref[8:-1]} on {phrase.listed(c.hosts)} {ground.clock(c.at)}" for c in told]
         names += [f"{name} on {log.host} {ground.clock(at)}" for log, (at, name) in found]
         said = f"{phrase.count(len(names), 'package')} changed: {phrase.listed(names, 1)}"
         return Part(
