@@ -247,7 +247,7 @@ def test_the_headline_of_a_quiet_case_is_short_and_has_its_coverage() -> None:
     found = Case().judged()
     assert found.headline == "infrastructure: no commit since Thu 17:00; 3 of 3 nodes reported; 0 changed resources"
     assert found.detail.startswith(
-        "last run 16:30; freeze fri-sun kept; packages outside Puppet not looked at; no alarm"
+        "last run 16:30; packages outside Puppet not looked at; freeze fri-sun kept; no alarm"
     )
     assert "24 runs since 13:00 on 3 nodes" in found.detail
 

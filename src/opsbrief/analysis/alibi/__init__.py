@@ -22,7 +22,7 @@ _ORDER = {
     Verdict.RULED_OUT: ("commits", "versions", "resources"),
 }
 #: In which order the coverage is said, for the first page has room for its first clauses only.
-_COVERED = ("versions", "freeze", "packages", "alarms", "resources", "commits")
+_COVERED = ("versions", "packages", "freeze", "alarms", "resources", "commits")
 
 
 def find(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
