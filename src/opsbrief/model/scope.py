@@ -1,7 +1,9 @@
 """What a brief is asked about: a service, its hosts, its metrics, its logs, its ground."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from opsbrief.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
