@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from opsbrief import phrase
+from opsbrief.lazy import dataclass
 from opsbrief.model.brief import Block, Brief, Figure, Gallery, Paragraph, Section, Table, Timeline, Verbatim
 
 BLOCKS = 16  # paragraphs, tables and examples of one later page

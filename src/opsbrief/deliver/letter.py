@@ -1,8 +1,7 @@
 """What delivering works on: a finished mail, who it is from and to, and what became of it."""
 
-from dataclasses import dataclass
-
 from opsbrief.errors import DeliveryError
+from opsbrief.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Finished products: files of a brief and what became of them."""
 
-from dataclasses import dataclass
+from opsbrief.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

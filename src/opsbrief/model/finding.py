@@ -1,9 +1,11 @@
 """What the analysis may say."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+
+from opsbrief.lazy import dataclass
 
 
 class Verdict(StrEnum):

@@ -1,11 +1,12 @@
 """A small HTTP server for this machine alone: binds loopback, reads what is asked, answers, changes nothing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from opsbrief.lazy import dataclass
 from opsbrief.text import line
 
 HOST = "127.0.0.1"

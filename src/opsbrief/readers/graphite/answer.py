@@ -8,11 +8,12 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
 
+from opsbrief.lazy import dataclass
 from opsbrief.text import line
 
 _TAG = re.compile(r"<[^>]*>")

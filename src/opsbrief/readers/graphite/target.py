@@ -8,7 +8,8 @@ with globs, pipes, ``template(...)``.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from opsbrief.lazy import dataclass
 
 _SYMBOLS = r"(){},.'\"\\|"
 _TOKEN = re.compile(

@@ -10,11 +10,12 @@ import pwd
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 
 from opsbrief.errors import GapKind, SourceError
+from opsbrief.lazy import dataclass
 from opsbrief.model.window import TimeKind, utc
 from opsbrief.text import line
 from opsbrief.transport import process

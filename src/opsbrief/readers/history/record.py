@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
+from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Addition, FileStat
 from opsbrief.model.window import utc
 from opsbrief.text import clean, line

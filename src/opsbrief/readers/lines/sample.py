@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Histogram, LogRecord
 from opsbrief.model.window import Span, Window
 from opsbrief.readers.lines.layout import Layout

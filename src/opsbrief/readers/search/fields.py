@@ -1,8 +1,10 @@
 """In which fields the parts of a log line are: the common layouts, and a choice by what is mapped."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
+
+from opsbrief.lazy import dataclass
 
 Layout = Literal["auto", "ecs", "logstash", "otel"]
 
