@@ -10,13 +10,12 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from opsbrief import __version__
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Evidence, Gap, Item, LogSample, Outcome, Role, Series
 from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Window

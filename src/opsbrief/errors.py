@@ -10,9 +10,8 @@ OpsbriefError
 └── LockedError      another run holds the lock                   exit 5
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from opsbrief.lazy import dataclass
 
 
 class GapKind(StrEnum):

@@ -6,7 +6,7 @@ Everything after ``bundle`` is pure: ``again`` makes the same brief from a bundl
 import importlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,6 @@ from opsbrief import bundle
 from opsbrief.collect import Listener
 from opsbrief.collect import collect as ask_sources
 from opsbrief.errors import ConfigError, GapKind, Problem
-from opsbrief.lazy import dataclass
 from opsbrief.model.artifact import Artifact
 from opsbrief.model.evidence import Gap, Outcome, Reading
 from opsbrief.redact import redact

@@ -1,7 +1,7 @@
 """Write down when something was done, where the next brief finds it again."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, cast
 from zoneinfo import ZoneInfo
@@ -10,7 +10,6 @@ from opsbrief.config import Config
 from opsbrief.config.option import suggest
 from opsbrief.config.values import Sourced
 from opsbrief.errors import ConfigError, Problem, SourceError, WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.model.marking import Marking
 from opsbrief.readers.graphite.events import Marker
 from opsbrief.source import MarkLog

@@ -6,13 +6,12 @@ reaching the sources through it.
 
 import re
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Literal
 
 from opsbrief.errors import WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.secret import Secret
 from opsbrief.timespec import duration
 

@@ -5,12 +5,11 @@ enough to take "ruled out" away. From Git alone the commits can be ruled out, th
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from opsbrief import phrase
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Change, Evidence, Outcome
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.scope import weekdays

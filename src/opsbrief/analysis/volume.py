@@ -3,11 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from opsbrief import phrase
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Evidence, LogSample
 from opsbrief.model.finding import Finding, Verdict
 

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,6 @@ from opsbrief.bundle.content import FORMAT
 from opsbrief.bundle.store import Store, store
 from opsbrief.codec import decode
 from opsbrief.errors import BundleError
-from opsbrief.lazy import dataclass
 from opsbrief.model.effect import First
 from opsbrief.model.evidence import (
     Change,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -10,7 +11,6 @@ import numpy as np
 from opsbrief import text
 from opsbrief.chart import axis, columns, layout, names
 from opsbrief.chart.marks import placed
-from opsbrief.lazy import dataclass
 from opsbrief.model.chart import COLOURS, DASHES, Band, Box, Chart, Floats, Moment, Tick, Trace
 from opsbrief.model.evidence import Series
 from opsbrief.model.window import Window

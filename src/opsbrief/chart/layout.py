@@ -2,10 +2,9 @@
 
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from opsbrief.chart.axis import fits, quantity
-from opsbrief.lazy import dataclass
 from opsbrief.model.chart import FONT_SIZE, FONT_SIZES, Chart, Key, Role, Text
 
 ROW = 18.0  # height of a row of legend, tick labels or notes

@@ -3,6 +3,7 @@
 import dataclasses
 import types
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from opsbrief.config import secrets
@@ -11,7 +12,6 @@ from opsbrief.config.option import LISTS, NOTHING, TABLES, Option, nested, optio
 from opsbrief.config.scalar import convert, userinfo
 from opsbrief.config.tree import Items, Keys, Mark, Node, Table, Text, dotted, kind, plain
 from opsbrief.errors import OpsbriefError, Problem
-from opsbrief.lazy import dataclass
 from opsbrief.secret import Secret
 from opsbrief.source import Login
 from opsbrief.text import line

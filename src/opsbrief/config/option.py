@@ -21,7 +21,7 @@ import re
 import types
 import typing
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field
+from dataclasses import MISSING, Field, dataclass
 from datetime import timedelta
 from difflib import get_close_matches
 from enum import Enum
@@ -29,7 +29,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
-from opsbrief.lazy import dataclass
 from opsbrief.secret import Secret
 
 NOTHING: Mapping[str, Any] = types.MappingProxyType({})

@@ -10,12 +10,12 @@ import shlex
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from opsbrief.config.tree import File, Items, Node, Table, Text, kind
 from opsbrief.errors import GapKind, Problem, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.secret import Secret
 from opsbrief.text import clean, line
 from opsbrief.transport.deadline import Deadline

@@ -8,14 +8,13 @@ nor aliases can hurt.
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from opsbrief.errors import Problem
-from opsbrief.lazy import dataclass
 from opsbrief.text import line
 
 SIZE_CAP = 1 << 20  # bytes of one file

@@ -1,14 +1,13 @@
 """The configuration as the rest of opsbrief sees it: built sources, services, defaults."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from opsbrief.config.check import Setting
 from opsbrief.config.option import suggest
 from opsbrief.errors import ConfigError, Problem
-from opsbrief.lazy import dataclass
 from opsbrief.model.scope import Dashboard, Infrastructure, Logs, Metric, Scope
 from opsbrief.secret import Secret
 from opsbrief.settings import Defaults, Deliver, Redact

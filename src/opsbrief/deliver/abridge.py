@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from opsbrief import phrase
-from opsbrief.lazy import dataclass
 from opsbrief.model.brief import Block, Brief, Figure, Gallery, Paragraph, Section, Table, Timeline, Verbatim
 
 BLOCKS = 16  # paragraphs, tables and examples of one later page

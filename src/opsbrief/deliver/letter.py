@@ -1,7 +1,8 @@
 """What delivering works on: a finished mail, who it is from and to, and what became of it."""
 
+from dataclasses import dataclass
+
 from opsbrief.errors import DeliveryError
-from opsbrief.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True)

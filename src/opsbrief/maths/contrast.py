@@ -7,12 +7,11 @@ autocorrelation, slow drift, bursts and single outliers, where tests of signific
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.lazy import dataclass
 from opsbrief.maths.sample import Array, Sample, windows
 
 MIN_BEFORE = 8  # datapoints before the instant below which nothing can be said

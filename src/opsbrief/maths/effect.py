@@ -7,13 +7,13 @@ Intervals are widened by the series' memory and by what several hosts share, bec
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.lazy import dataclass
 from opsbrief.maths.form import sawtooth
 from opsbrief.maths.sample import memory, spread
 

@@ -5,12 +5,12 @@ spike, drop, silent, noisier. The onset is the best place of the step or hinge; 
 whose fit is not clearly worse, widened by the autocorrelation of what the model leaves over.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.lazy import dataclass
 from opsbrief.maths.contrast import Contrast
 from opsbrief.maths.sample import Sample, cliff, memory, spread
 

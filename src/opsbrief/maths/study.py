@@ -1,11 +1,10 @@
 """Everything numeric about one series at one instant: changed or not, how, since when, to which level."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from opsbrief.lazy import dataclass
 from opsbrief.maths.contrast import MIN_AFTER, MIN_BEFORE, Contrast, contrast
 from opsbrief.maths.form import Form, calm, form, smooth, step
 from opsbrief.maths.sample import Array, Sample

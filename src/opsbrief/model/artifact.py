@@ -1,6 +1,6 @@
 """Finished products: files of a brief and what became of them."""
 
-from opsbrief.lazy import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,10 @@ sections) are ours, never data, so that they may become file names and anchors.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.chart import Chart
 
 Tone = Literal["plain", "bad", "good", "unknown", "muted"]

@@ -5,14 +5,13 @@ the top left, so that the drawers cannot disagree on ticks, labels, legend or ma
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
-from opsbrief.lazy import dataclass
 
 Floats = npt.NDArray[np.float64]
 MarkKind = Literal["deploy", "fix", "restart", "alarm", "change", "note"]

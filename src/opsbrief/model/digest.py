@@ -3,10 +3,9 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.brief import Figure
 from opsbrief.model.evidence import Change, Gap
 from opsbrief.model.finding import Finding

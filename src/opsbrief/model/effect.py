@@ -1,8 +1,8 @@
 """What the first brief said, as far as the effect of a fix is measured against it."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.finding import Finding
 
 

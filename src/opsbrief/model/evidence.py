@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeVar
 
@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from opsbrief.errors import GapKind
-from opsbrief.lazy import dataclass
 from opsbrief.model.effect import First
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import TimeKind, Window

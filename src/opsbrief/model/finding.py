@@ -1,11 +1,9 @@
 """What the analysis may say."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-
-from opsbrief.lazy import dataclass
 
 
 class Verdict(StrEnum):

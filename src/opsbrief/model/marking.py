@@ -1,9 +1,8 @@
 """What somebody wants remembered at one instant."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
-
-from opsbrief.lazy import dataclass
 
 #: The tag that tells what opsbrief wrote itself from what others did.
 TAG = "opsbrief"

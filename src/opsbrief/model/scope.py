@@ -1,10 +1,8 @@
 """What a brief is asked about: a service, its hosts, its metrics, its logs, its ground."""
 
 from collections.abc import Iterable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
-
-from opsbrief.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

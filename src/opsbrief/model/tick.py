@@ -1,9 +1,9 @@
 """What is known at one moment of a watch: the state that a screen shows and a line of JSON says."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.brief import Tone
 from opsbrief.model.chart import Floats, Moment
 from opsbrief.model.evidence import Gap

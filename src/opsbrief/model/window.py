@@ -1,10 +1,9 @@
 """What span of time a brief is about, and how it was found. Times are aware UTC."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-
-from opsbrief.lazy import dataclass
 
 
 class TimeKind(StrEnum):

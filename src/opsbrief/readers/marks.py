@@ -7,13 +7,12 @@ refused with its reason and never guessed at.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from opsbrief import text
 from opsbrief.errors import WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.model.marking import Marking
 from opsbrief.model.window import TimeKind
 from opsbrief.timespec import Instant, local, parse

@@ -7,13 +7,13 @@ instant simply has no pair for it, which is NaN here.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.text import line
 
 _HOSTS = ("host", "hostname", "instance", "node", "nodename", "exported_instance")  # labels that may name a host

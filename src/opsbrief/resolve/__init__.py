@@ -6,14 +6,13 @@ costs a warning and not the window. Which one won, and what each said, stands in
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from opsbrief.collect import Listener
 from opsbrief.errors import WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Gap
 from opsbrief.model.window import Anchor, Candidate, Deploy, Receipt, Window
 from opsbrief.releases import Release

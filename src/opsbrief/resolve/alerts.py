@@ -5,14 +5,13 @@ of alarms is a lot to read for the newest one.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
 from opsbrief.collect import Job, Listener, Runner
 from opsbrief.errors import NoDeployError, WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Event, Gap
 from opsbrief.model.window import Span
 from opsbrief.readers.alarms.whose import called

@@ -5,13 +5,13 @@ window. ``deploy`` is the newest successful deploy at or before a limit, over al
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from opsbrief.collect import Job, Listener, Runner, Tray
 from opsbrief.errors import NoDeployError, WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Gap
 from opsbrief.model.window import Anchor, Deploy, TimeKind
 from opsbrief.releases import NEAR, SAME, Release, merge, same

@@ -6,9 +6,9 @@ bundles; it is still the same.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from opsbrief import phrase
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Change, Evidence, Release
 from opsbrief.model.finding import Finding
 from opsbrief.text import line

@@ -8,12 +8,12 @@ and only the digests count.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from opsbrief import __version__, bundle, pipeline
 from opsbrief.bundle import Manifest, Store
-from opsbrief.lazy import dataclass
 from opsbrief.model.artifact import Artifact
 from opsbrief.model.evidence import Evidence
 from opsbrief.text import line

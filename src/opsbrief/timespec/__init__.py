@@ -14,13 +14,12 @@ time that is silently wrong makes a brief that is silently wrong. Pure: the cloc
 
 import re
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from difflib import get_close_matches
 from typing import Literal, get_args
 
 from opsbrief.errors import WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.timespec.clock import instants, local, midnight
 from opsbrief.timespec.length import CAP, SECONDS, UNITS, Shift, duration, measure, spell, unit_of
 

@@ -1,10 +1,10 @@
 """Lengths of time: ``90s``, ``1h30m``, ``2 hours``, ``PT90M``, and moving an instant by one."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
 from opsbrief.errors import WindowError
-from opsbrief.lazy import dataclass
 
 CAP = 200  # characters of an expression
 UNITS = {

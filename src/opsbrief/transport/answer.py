@@ -3,10 +3,10 @@
 import gc
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.text import clean
 
 _HTML = ("text/html", "application/xhtml")

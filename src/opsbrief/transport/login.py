@@ -1,11 +1,9 @@
 """How to log in and whom to believe, as the HTTP client takes it: every value already revealed."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import urllib3
-
-from opsbrief.lazy import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,11 @@
 """A small HTTP server for this machine alone: binds loopback, reads what is asked, answers, changes nothing."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from opsbrief.lazy import dataclass
 from opsbrief.text import line
 
 HOST = "127.0.0.1"

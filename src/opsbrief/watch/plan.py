@@ -1,14 +1,13 @@
 """What is watched, made from the configuration."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from opsbrief import pipeline
 from opsbrief.collect import Listener
 from opsbrief.errors import WindowError
-from opsbrief.lazy import dataclass
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Anchor, Window
 from opsbrief.source import Source

@@ -1,6 +1,7 @@
 """From the evidence so far to what a tick says: one row a metric, the news of the logs, the first sentence."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -10,7 +11,6 @@ from opsbrief.analysis import analyse, effect, impact, patterns, shift
 from opsbrief.analysis.effect.total import counts
 from opsbrief.compose.case import TONES, Case, better, does, message, real, said, where
 from opsbrief.compose.verdict import lead
-from opsbrief.lazy import dataclass
 from opsbrief.model.brief import Tone
 from opsbrief.model.chart import Moment
 from opsbrief.model.effect import First, Told

@@ -8,7 +8,7 @@ Whoever is killed in between leaves the old folder or the new one, and can simpl
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from opsbrief import __version__, bundle, pipeline
 from opsbrief.compose import service, weekly
 from opsbrief.errors import ConfigError, Problem
-from opsbrief.lazy import dataclass
 from opsbrief.model.digest import (
     Digest,
     Period,

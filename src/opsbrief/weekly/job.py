@@ -8,7 +8,7 @@ import functools
 import os
 import pickle
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,6 @@ from opsbrief.compose.verdict import logged
 from opsbrief.config import Config, load
 from opsbrief.config.values import Service
 from opsbrief.errors import BundleError, GapKind
-from opsbrief.lazy import dataclass
 from opsbrief.model.brief import Figure
 from opsbrief.model.chart import Moment
 from opsbrief.model.digest import Episode, Period, Report

@@ -1,7 +1,7 @@
 """The metrics that the first brief called changed: how much of the change is left since the fix."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from opsbrief.analysis.effect import phases, say
-from opsbrief.lazy import dataclass
 from opsbrief.maths import effect
 from opsbrief.maths.effect import Estimate, Left
 from opsbrief.maths.sample import spread

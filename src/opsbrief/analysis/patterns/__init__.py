@@ -2,13 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from opsbrief import phrase, text
 from opsbrief.analysis.patterns.place import Places
 from opsbrief.analysis.patterns.tally import Pattern, Side, sides, tally, weeks
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Evidence, LogSample, Release
 from opsbrief.model.finding import Finding, Onset, Verdict
 from opsbrief.model.window import Window

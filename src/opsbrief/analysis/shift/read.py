@@ -1,11 +1,11 @@
 """The series of the evidence, sorted by metric, with last weeks' series beside them, and the study of each."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
 
-from opsbrief.lazy import dataclass
 from opsbrief.maths.sample import Array
 from opsbrief.maths.study import Study, study
 from opsbrief.maths.weekly import lay

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from glob import glob, has_magic
 from hashlib import sha256
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Gap, Origin
 from opsbrief.model.window import utc
 from opsbrief.readers.lines import store

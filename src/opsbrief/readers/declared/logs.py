@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 from zoneinfo import ZoneInfo
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.window import Span, utc
 from opsbrief.readers.declared.path import Path
 from opsbrief.readers.lines import stamp

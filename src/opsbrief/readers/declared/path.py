@@ -3,9 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
-
-from opsbrief.lazy import dataclass
 
 MOST = 200_000  # values that one path may find
 

@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opsbrief.errors import GapKind, OpsbriefError, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.readers.declared.path import Path, parse
 from opsbrief.readers.lines.structured import HOST, LEVEL, MESSAGE, SERVICE, TIME, pick
 from opsbrief.readers.marks import Bad, moment

@@ -8,12 +8,11 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.lazy import dataclass
 from opsbrief.text import line
 
 _TAG = re.compile(r"<[^>]*>")

@@ -3,10 +3,10 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.marking import TAG, Marking
 from opsbrief.readers.graphite.answer import AnswerError
 from opsbrief.text import line

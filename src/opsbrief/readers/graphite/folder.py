@@ -3,12 +3,12 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from opsbrief.errors import GapKind
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Gap
 from opsbrief.readers.graphite.target import glob, levels
 from opsbrief.text import line

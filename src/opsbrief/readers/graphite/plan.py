@@ -1,11 +1,10 @@
 """From the metrics of a scope to requests of a size that a server in trouble can bear. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from opsbrief.errors import GapKind
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Gap
 from opsbrief.model.scope import Metric
 from opsbrief.readers.graphite.target import Target, TargetError, matcher, parse, spread

@@ -3,13 +3,13 @@
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.model.window import Span
 from opsbrief.readers.graphite.answer import AnswerError, Points, raw, reason, rows
 from opsbrief.readers.graphite.plan import Ask, halves

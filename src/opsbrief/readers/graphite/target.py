@@ -8,8 +8,7 @@ with globs, pipes, ``template(...)``.
 
 import re
 from collections.abc import Iterator, Sequence
-
-from opsbrief.lazy import dataclass
+from dataclasses import dataclass
 
 _SYMBOLS = r"(){},.'\"\\|"
 _TOKEN = re.compile(

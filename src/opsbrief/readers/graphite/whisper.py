@@ -6,13 +6,12 @@ when the time written in it is the one expected there; anything else is left ove
 """
 
 import struct
+from dataclasses import dataclass
 from os import fstat, pread
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-
-from opsbrief.lazy import dataclass
 
 HEADER: Final = struct.Struct("!2LfL")
 ARCHIVE: Final = struct.Struct("!3L")

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Addition, FileStat
 from opsbrief.model.window import utc
 from opsbrief.text import clean, line

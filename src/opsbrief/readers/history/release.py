@@ -1,10 +1,10 @@
 """What lies between two deployed versions: which two, their commits, files and added lines."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Addition, FileStat
 from opsbrief.readers.history import record
 from opsbrief.readers.history.command import DIFF, Repository, Tag

@@ -5,10 +5,10 @@ belongs to the record before it) and makes a LogRecord of the few that are kept.
 """
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import LogRecord
 from opsbrief.readers.lines import level
 from opsbrief.readers.lines.stamp import Clock, Form, behind

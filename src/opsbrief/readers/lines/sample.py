@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Histogram, LogRecord
 from opsbrief.model.window import Span, Window
 from opsbrief.readers.lines.layout import Layout

@@ -6,9 +6,8 @@ else decides the instant (the offset, the year). Fractions are read only for lin
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
-
-from opsbrief.lazy import dataclass
 
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTHS = {name.encode(): number for number, name in enumerate(_NAMES, 1)}

@@ -12,14 +12,13 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import IO, Any
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.readers.lines.layout import Head, Layout
 from opsbrief.readers.lines.sample import Kept, Tally, cut
 from opsbrief.transport.deadline import Deadline

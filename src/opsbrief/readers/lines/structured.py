@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import LogRecord
 from opsbrief.readers.lines import level
 from opsbrief.readers.lines.layout import Head, body

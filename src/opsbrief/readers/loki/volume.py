@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Histogram
 from opsbrief.model.window import Span
 from opsbrief.readers.lines import level

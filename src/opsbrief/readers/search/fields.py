@@ -1,10 +1,8 @@
 """In which fields the parts of a log line are: the common layouts, and a choice by what is mapped."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
-
-from opsbrief.lazy import dataclass
 
 Layout = Literal["auto", "ecs", "logstash", "otel"]
 

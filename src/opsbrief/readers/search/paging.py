@@ -7,10 +7,10 @@ anything but ``_id`` silently loses lines across shards; Elasticsearch 8 refuses
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.readers.search.cluster import LENIENT, Cluster, Json, RefusedError
 from opsbrief.transport.deadline import Deadline
 

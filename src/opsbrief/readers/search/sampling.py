@@ -2,14 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 
 import numpy as np
 
 from opsbrief.errors import SourceError
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import Histogram, LogRecord
 from opsbrief.readers.search import cluster, query
 from opsbrief.readers.search.cluster import Json
