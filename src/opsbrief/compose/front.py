@@ -109,14 +109,14 @@ def timeline(case: Case, most: int, cap: int = 200) -> Timeline:
     ranked = [finding for finding in case.all("timeline") if finding.onset and finding.subject != "end"]
     shown = sorted(ranked[:most], key=lambda finding: finding.onset.at if finding.onset else case.window.start)
     entries = tuple(
-        Entry(at=case.moment(finding.onset.at, seconds=False), text=_instant(finding, cap))
+        Entry(at=case.moment(finding.onset.at, seconds=False), text=instant(finding, cap))
         for finding in shown
         if finding.onset
     )
     return Timeline(entries=entries, cut=len(ranked) - len(shown))
 
 
-def _instant(finding: Finding, cap: int) -> str:
+def instant(finding: Finding, cap: int) -> str:
     """Return what happened; of a log line the message without its thread and logger."""
     what, colon, said_ = text.line(finding.headline, 1000).partition(": ")
     if finding.subject == "first-error" and colon:

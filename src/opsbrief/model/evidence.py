@@ -130,6 +130,16 @@ class Addition:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One line of a file that a commit changed: as it was, as it is."""
+
+    path: str
+    line: int  # in the file as it is
+    old: str
+    new: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Somebody or something changed something: a commit, a tag, a deploy, a Puppet resource."""
@@ -140,6 +150,7 @@ class Change:
     summary: str
     role: Role = ""
     files: tuple[FileStat, ...] = ()
+    edits: tuple[Edit, ...] = ()  # bounded; of a commit to what looks like the configuration of monitoring
     merge: bool = False
     first_parent: bool = True  # on the branch itself, not inside a merged one
     in_window: bool = True  # False: the last one before the window, shown as such

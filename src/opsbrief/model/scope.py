@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from typing import Literal
 
 
@@ -68,6 +69,34 @@ class Infrastructure:
             "expand": True,
         },
     )
+    alarms: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": 'which alarms are the infrastructure\'s, by the name of their check: ["disk*", "!http"]; '
+            "default: disks, memory, network, names, clocks; a host that is down always is",
+            "single": True,
+        },
+    )
+
+    def concerns(self, check: str) -> bool:
+        """Return whether an alarm of this check is the infrastructure's; "" is the check of the host itself.
+
+        Alarms of other checks are about the service: what it suffers, not what was changed under it.
+        """
+        name = check.lower()
+        refused = [pattern[1:] for pattern in self.alarms if pattern.startswith("!")]
+        wanted = [pattern for pattern in self.alarms if not pattern.startswith("!")] or GROUND
+        if any(fnmatchcase(name, pattern.lower()) for pattern in refused):
+            return False
+        return not name or any(fnmatchcase(name, pattern.lower()) for pattern in wanted)
+
+
+#: Checks that are about the machines and what connects them, by the names they usually have.
+GROUND = (
+    *("*disk*", "*filesystem*", "*inode*", "*raid*", "*smart*", "mem", "memory*", "*[-_ ]mem", "*[-_ ]memory*"),
+    *("*swap*", "*network*", "*interface*", "*bond*", "nic*", "ping*", "*[-_ ]ping*", "*dns*", "*ntp*", "*chrony*"),
+    *("*clock*", "*time*sync*"),
+)
 
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -110,3 +139,17 @@ class Scope:
         """Return the scope without the wide nets, for whoever looks often or far back."""
         board = replace(self.dashboard, rank=False) if self.dashboard else None
         return replace(self, metrics=tuple(metric for metric in self.metrics if not metric.rank), dashboard=board)
+
+    def host(self, name: str) -> str:
+        """Return the service's own name of a host: app1 and app1.shop.example are the same; another's name as it is."""
+        return called(name, self.hosts) or name
+
+
+def called(name: str, hosts: tuple[str, ...]) -> str:
+    """Return the one of ``hosts`` that ``name`` means: app1 and app1.shop.example are the same host; else empty."""
+    name = name.lower()
+    for host in hosts:
+        own = host.lower()
+        if name == own or name.startswith(f"{own}.") or own.startswith(f"{name}."):
+            return host
+    return ""

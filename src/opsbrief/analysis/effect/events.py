@@ -1,4 +1,4 @@
-"""Restarts and alarms: did they stop with the fix."""
+"""Restarts, alarms and failed runs of Puppet: did they stop with the fix."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,9 +6,10 @@ from datetime import timedelta
 from opsbrief import phrase
 from opsbrief.analysis.effect import phases
 from opsbrief.maths.effect import Estimate, left, poisson
-from opsbrief.model.evidence import Event, Evidence
+from opsbrief.model.evidence import Event, Evidence, Run
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.window import Window
+from opsbrief.sightings import once
 
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
 _STILL = 0.3  # part of the rate that is certainly left when they are said to go on
@@ -17,11 +18,14 @@ _WORDS = {Verdict.FIXED: Verdict.GONE, Verdict.BETTER: Verdict.LESS}
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
-    """Yield one "effect-event" per kind of restart or alarm that there was between release and fix."""
+    """Yield one "effect-event" per kind of restart, alarm or failed run that there was between release and fix."""
     groups: dict[tuple[str, str], list[Event]] = {}
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         if kind := _kind(event):
             groups.setdefault((kind, event.service), []).append(event)
+    for run in evidence.items(Run):
+        if run.status == "failed":
+            groups.setdefault(("failed run", "Puppet"), []).append(_event(run))
     for (kind, service), events in sorted(groups.items()):
         if any(evidence.window.start <= event.at < phases.fix(evidence.window).at for event in events):
             yield _finding(kind, service, events, evidence.window)
@@ -31,6 +35,11 @@ def _kind(event: Event) -> str:
     if event.kind == "restart" or event.state == "RESTART":
         return "restart"
     return "alarm" if event.kind == "state" and event.state in _BAD and event.state_type != "soft" else ""
+
+
+def _event(run: Run) -> Event:
+    """Return a run of Puppet as something that happened on a host."""
+    return Event(at=run.at, host=run.host, service="Puppet", state="FAILED", origin=run.origin, id=run.id)
 
 
 def _finding(kind: str, service: str, events: list[Event], window: Window) -> Finding:
