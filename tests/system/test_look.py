@@ -205,14 +205,39 @@ def test_what_this_user_may_not_see_is_said_and_never_zero(sshd: sshd_server.Ssh
     window = Window(end - timedelta(hours=1), end, Anchor("time", end - timedelta(hours=1)), timedelta(0))
     evidence, _ = collect([("ssh", source)], window, Scope())
     readings = {reading.about: reading for reading in evidence.items(Reading)}
-    assert (readings["own"].state, readings["own"].exit_status) == ("not permitted", None)
+    assert (readings["own"].state, readings["processes"].state) == ("not there", "not there")
     assert readings["sockets"].state == ""
     if os.geteuid() == 0:  # then sshd serves nobody, whom the kernel tells nothing
         assert (readings["kernel"].state, readings["kernel"].exit_status) == ("not permitted", None)
     if not Path("/run/systemd/system").exists():
         assert readings["units"].state == "not there"
     (look,) = [found for found in analyse(evidence) if found.code == "look"]
-    assert "the service's own sockets not permitted" in str(look.facts["untold"])
+    assert "the service's own sockets not there" in str(look.facts["untold"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a process of somebody else")
+def test_a_process_of_somebody_else_is_not_permitted_and_its_port_is_counted_all_the_same(
+    sshd: sshd_server.Sshd,
+) -> None:
+    command = [interpreter(), "-c", FORGETFUL, "of-somebody-else"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            process.stdout.readline()
+            time.sleep(0.5)
+            listening = subprocess.run(["ss", "-Htlnp"], capture_output=True, text=True, check=True).stdout
+            (port,) = re.findall(rf":(\d+) .*pid={process.pid},", listening)
+            end = datetime.now(UTC)
+            window = Window(end - timedelta(hours=1), end, Anchor("time", end - timedelta(hours=1)), timedelta(0))
+            states = []
+            for more in ({"process": ("of-somebody-else",)}, {"port": (int(port),), "process": ("of-somebody-else",)}):
+                source = Host(name="look", host="127.0.0.1", ssh=Ssh(**sshd.options()), pause=0.0, **more)  # type: ignore[arg-type] # reason: either option
+                evidence, _ = collect([("ssh", source)], window, Scope())
+                (own,) = [one for one in evidence.items(Reading) if one.about == "own"]
+                states.append((own.state, f"in :{port}" in own.stdout))
+        finally:
+            process.kill()
+    assert states == [("not permitted", False), ("", True)]
 
 
 def test_what_deviates_nowhere_is_not_looked_at(leak: Leak) -> None:

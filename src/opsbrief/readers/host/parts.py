@@ -95,6 +95,7 @@ _BY_NAME = r"""
 p=$(ps -eo pid=,comm=,args= | awk -v names=@ -v opsbrief_looks=1 '
 BEGIN { c = split(names, name, " ") }
 !/opsbrief_looks/ { for (i = 1; i <= c; i++) if ($2 == name[i] || index($0, name[i])) { print $1; break } }')
+[ -n "$p" ] || { echo 'no process of this name: not found' >&2; exit 1; }
 """
 
 _BY_SOCKET = r"""
@@ -198,7 +199,10 @@ def _own(ports: Sequence[int], names: Sequence[str]) -> str:
     listed = " ".join(str(port) for port in ports)
     seen, known, last = _OWN.split("@")
     # Sockets on a port are seen by everybody: then no process needs to be.
-    return _find(ports, names) + seen + ("ports" if ports else "") + known + listed + last
+    found = _find(ports, names)
+    if ports:
+        found = found.replace("exit 1", ":").replace("|| exit $?", "|| :")
+    return found + seen + ("ports" if ports else "") + known + listed + last
 
 
 def _find(ports: Sequence[int], names: Sequence[str]) -> str:
