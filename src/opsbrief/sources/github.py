@@ -118,7 +118,7 @@ class GitHub(Web):
                 return
         if pages.more:
             yield self._gap("older deployments", GapKind.TRUNCATED, f"only the newest {len(seen):,} were listed")
-        if not listed:
+        elif not listed:
             hint = "check the names in environments"
             where = ", ".join(self.environments)
             yield self._gap("everything", GapKind.UNAVAILABLE, f"nothing was ever deployed to {where}", hint)
