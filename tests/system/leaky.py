@@ -1,9 +1,10 @@
 """A small real application: it serves TCP connections and, while it is told to, never closes them.
 
-    leaky.py MODE_FILE LOG_FILE CARBON_PORT
+    leaky.py MODE_FILE LOG_FILE CARBON_PORT [PORT]
 
-MODE_FILE holds "healthy" or "leaking". Once a second its clients open four connections more, and the
-number of those really open goes to carbon as live.app1.connections. It logs what a shop would log.
+It listens on PORT, without it on a free one. MODE_FILE holds "healthy" or "leaking". Once a second its clients open
+four connections more, and the number of those really open goes to carbon as live.app1.connections. It logs what a
+shop would log.
 """
 
 import socket
@@ -13,9 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def main(mode_file: str, log_file: str, carbon_port: str) -> None:
+def main(mode_file: str, log_file: str, carbon_port: str, port: str = "0") -> None:
     """Serve until killed."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener = socket.create_server(("127.0.0.1", int(port)), backlog=1024)
     server: list[socket.socket] = []
     clients: list[socket.socket] = []
     carbon = socket.create_connection(("127.0.0.1", int(carbon_port)))
