@@ -5,7 +5,7 @@
 ROOM/mode holds "healthy" or "leaking", ROOM/service the port that it serves on. Once a second its clients open four
 connections more; how many are open stands in ROOM/open. With more than ``LIMIT`` it no longer answers on the
 port HEALTH, so that Monit restarts it. ROOM/shop.log gets what a shop would log. It forks away, because Monit waits
-for its start program.
+for its start program; with 0 for HEALTH it does not, and nobody can ask it.
 """
 
 import http.server
@@ -37,8 +37,9 @@ def main(room: Path, health: int) -> None:
         def log_message(self, *_args: object) -> None:
             """Say nothing: the log is the application's."""
 
-    answers = http.server.ThreadingHTTPServer(("127.0.0.1", health), Answer)
-    threading.Thread(target=answers.serve_forever, daemon=True).start()
+    if health:
+        answers = http.server.ThreadingHTTPServer(("127.0.0.1", health), Answer)
+        threading.Thread(target=answers.serve_forever, daemon=True).start()
     with (room / "shop.log").open("a", buffering=1) as log:
         log.write("INFO ready\n")
         for second in range(100_000):
@@ -59,9 +60,10 @@ def main(room: Path, health: int) -> None:
 
 
 if __name__ == "__main__":
-    if os.fork():
+    place, port = Path(sys.argv[1]), int(sys.argv[2])
+    if port and os.fork():
         sys.exit(0)
-    os.setsid()
-    place = Path(sys.argv[1])
-    (place / "app.pid").write_text(str(os.getpid()))
-    main(place, int(sys.argv[2]))
+    if port:
+        os.setsid()
+        (place / "app.pid").write_text(str(os.getpid()))
+    main(place, port)
