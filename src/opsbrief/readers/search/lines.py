@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from opsbrief.lazy import dataclass
 from opsbrief.model.evidence import LogRecord
 from opsbrief.readers.search.fields import Fields
 from opsbrief.text import clean, line
