@@ -100,7 +100,7 @@ def alarm(seconds: float, source: str, state: str = "CRITICAL", **fields: object
 
 def test_an_alarm_that_two_sources_saw_counts_once() -> None:
     twice = [alarm(600, "icinga"), alarm(1200, "icinga")]
-    other = [alarm(602, "nagioslog", host="app1", service="HTTP"), alarm(3000, "nagioslog")]
+    other = [alarm(602, "nagioslog", host="app1.shop.example", service="HTTP"), alarm(3000, "nagioslog")]
     found = analyse(evidence(outcome("icinga", "icinga", *twice), outcome("nagioslog", "nagioslog", *other)))
     (told,) = (one for one in found if one.code == "timeline" and one.subject == "alarm")
     assert told.headline == "first alarm: app1 http CRITICAL, 3 until the end"

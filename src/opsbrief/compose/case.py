@@ -8,11 +8,11 @@ from functools import cached_property
 from opsbrief import text
 from opsbrief.compose import words
 from opsbrief.compose.words import Clock, natural
-from opsbrief.maths.twins import once
 from opsbrief.model.brief import Tone
 from opsbrief.model.chart import MarkKind, Moment
 from opsbrief.model.evidence import Change, Event, Evidence, Series
 from opsbrief.model.finding import Finding, Verdict, lead, telling
+from opsbrief.sightings import once
 
 NEAR = 7200.0  # seconds around the anchor within which another deploy log speaks of the same deploy
 MARKS = 200  # restarts and alarms that are marked at most

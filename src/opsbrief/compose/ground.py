@@ -6,10 +6,10 @@ from opsbrief import phrase, text
 from opsbrief.compose import looks, words
 from opsbrief.compose.case import Case, detail, folded, hosts, message, refs, said, where
 from opsbrief.compose.gaps import missing
-from opsbrief.maths.twins import once
 from opsbrief.model.brief import Line
 from opsbrief.model.evidence import Event, LogSample, Release, Series
 from opsbrief.model.finding import Finding, Verdict
+from opsbrief.sightings import once
 
 RECORDS = ("git", "puppetdb", "puppetreport")  # types of sources that record changes
 

@@ -22,7 +22,6 @@ from opsbrief.compose.verdict import logged
 from opsbrief.config import Config, load
 from opsbrief.config.values import Service
 from opsbrief.errors import BundleError, GapKind
-from opsbrief.maths.twins import once
 from opsbrief.model.brief import Figure
 from opsbrief.model.chart import Moment
 from opsbrief.model.digest import Episode, Period, Report
@@ -30,6 +29,7 @@ from opsbrief.model.evidence import Change, Event, Evidence, Gap
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.releases import Release, merge
 from opsbrief.resolve import Logs
+from opsbrief.sightings import once
 from opsbrief.timespec.length import spell
 
 REACH = timedelta(days=30)  # how far before the period the deploy logs are asked, for the release before the first

@@ -9,9 +9,9 @@ from datetime import timedelta
 
 from opsbrief import phrase
 from opsbrief.analysis.alibi.ground import Ground, Part, missing
-from opsbrief.maths.twins import once
 from opsbrief.model.evidence import Event, Outcome
 from opsbrief.model.finding import Verdict
+from opsbrief.sightings import once
 
 #: Types of sources that watch machines. Monit watches the service's own processes: what it says of disks and memory
 #: counts, but where it has no history nobody could have told of the infrastructure either.

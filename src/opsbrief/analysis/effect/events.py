@@ -6,10 +6,10 @@ from datetime import timedelta
 from opsbrief import phrase
 from opsbrief.analysis.effect import phases
 from opsbrief.maths.effect import Estimate, left, poisson
-from opsbrief.maths.twins import once
 from opsbrief.model.evidence import Event, Evidence, Run
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.window import Window
+from opsbrief.sightings import once
 
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
 _STILL = 0.3  # part of the rate that is certainly left when they are said to go on

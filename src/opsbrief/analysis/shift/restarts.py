@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from opsbrief.analysis.shift.read import Case
-from opsbrief.maths.twins import once
 from opsbrief.model.evidence import Event, Evidence
 from opsbrief.model.finding import Finding
+from opsbrief.sightings import once
 
 NEAR = 40  # seconds between a restart and the datapoints that a fall lies between
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from opsbrief import phrase
 from opsbrief.analysis.timeline.entry import entry
-from opsbrief.maths.twins import once
 from opsbrief.model.evidence import Event, Evidence
 from opsbrief.model.finding import Finding
+from opsbrief.sightings import once
 
 _FEW = 5  # alarms, restarts and markers of each kind: a storm of alarms must not drown the rest
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")

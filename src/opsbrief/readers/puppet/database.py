@@ -228,7 +228,7 @@ def report(row: Row) -> Report | None:
     """Return a row of reports; None when it lacks what makes one."""
     start, end = moment(row.get("start_time")), moment(row.get("end_time"))
     status, node = row.get("status"), line(str(row.get("certname") or ""), 300)
-    if not start or not end or not node or status not in {"changed", "unchanged", "failed"}:
+    if not start or not end or not node or status not in record.STATUSES:
         return None
     producer = row.get("producer")
     return Report(

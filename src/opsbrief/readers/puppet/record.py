@@ -14,6 +14,7 @@ State = Literal["applied", "failed", "noop"]
 
 #: What Puppet calls the outcome of an event. A skipped resource was not touched, an audited one only looked at.
 STATES: Mapping[str, State] = {"success": "applied", "failure": "failed", "noop": "noop"}
+STATUSES = frozenset({"changed", "unchanged", "failed"})  # of a run
 _CORRECTIVE = "(corrective)"
 _MESSAGES = 5  # of one resource
 _CAP = 400
@@ -59,6 +60,7 @@ class Report:
     cached: bool
     agent: bool
     stored: datetime | None = None  # when PuppetDB had it
+    counts: tuple[int, int] | None = None  # resources changed and failed, where they are not named
 
 
 def happening(
@@ -92,7 +94,7 @@ def counts(told: Iterable[Happening]) -> tuple[int, int]:
 
 def run(report: Report, told: Iterable[Happening], host: str, origin: Origin, *, inside: bool) -> Run:
     """Return a report as a value of the evidence."""
-    changed, failed = counts(told)
+    changed, failed = report.counts or counts(told)
     return Run(
         at=report.end, host=host, status=report.status, version=version.commit(report.stated), stated=report.stated,
         noop=report.noop, pending=report.pending, cached=report.cached, agent=report.agent,
