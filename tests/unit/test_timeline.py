@@ -128,3 +128,12 @@ def test_every_instant_names_who_saw_it() -> None:
     )
     told = [one for one in found if one.code == "timeline" and one.subject != "end"]
     assert all(one.facts.get("source") for one in told), [one.headline for one in told]
+
+
+def test_a_node_whose_drift_was_put_back_by_a_new_version_is_told_once() -> None:
+    runs = [run(at, version="old1234" if at < 0 else "new5678") for at in (-20, 5)]
+    drift = resource(5, version="new5678", corrective=True)
+    found = analyse(evidence(outcome("puppetdb", "puppetdb", *runs, drift)))
+    assert [one.headline for one in found if one.code == "other-change"] == [
+        "15:05 Puppet put back what was changed by hand on app1: File[/etc/app.conf]"
+    ]

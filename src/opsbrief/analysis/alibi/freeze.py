@@ -33,7 +33,7 @@ def look(ground: Ground, parts: Sequence[Part]) -> Part | None:
         told = " and ".join(phrase.count(many, kind) for kind, many in kinds.items() if many)
         said = f"{agreed} broken: {told} during it"
         first = min(made, key=lambda change: change.at)
-        coverage = (f"{said}, first {ground.clock(first.at)} {first.ref[: 10 if first.kind == 'commit' else 60]}",)
+        coverage = (f"broken first at {ground.clock(first.at)} by {first.ref[: 10 if first.kind == 'commit' else 60]}",)
         return Part(
             kind="freeze",
             verdict=Verdict.NOT_RULED_OUT,

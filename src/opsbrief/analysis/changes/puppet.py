@@ -62,8 +62,10 @@ def groups(evidence: Evidence, since: datetime) -> list[Group]:
             mine.refs[change.ref[:100]] = None
             mine.basis.append(change.id)
     for run in _arrivals(list(evidence.items(Run))):
-        applied = found.get(("applied", run.version, run.origin.source))
-        if since <= run.at < end and (applied is None or own(run.host) not in applied.hosts):
+        told = any(
+            own(run.host) in one.hosts for key, one in found.items() if key[1:] == (run.version, run.origin.source)
+        )
+        if since <= run.at < end and not told:
             mine = group("arrived", run.version, run.origin.source, run.at)
             mine.hosts[own(run.host)] = None
             mine.basis.append(run.id)
