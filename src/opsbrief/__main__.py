@@ -1,5 +1,6 @@
 """The entry point: ``opsbrief`` and ``python -m opsbrief``."""
 
+import atexit
 import gc
 import os
 import sys
@@ -21,6 +22,7 @@ def main() -> None:
         # Ten thousand log lines are no cycles; looking for some among them even once costs 30 ms. A long run still
         # finds its own: half a million values more than it gave back.
         gc.set_threshold(500_000, 20, 100)
+        atexit.register(gc.freeze)  # nor look for any while the interpreter ends: its memory goes with it
         from opsbrief.cli.run import main as run  # noqa: PLC0415 - same
 
         run()

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from opsbrief import __version__
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Evidence, Gap, Item, LogSample, Outcome, Role, Series
-from opsbrief.model.scope import Scope
+from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Window
 from opsbrief.source import Source
 from opsbrief.transport.deadline import Deadline
@@ -34,6 +34,7 @@ class Job(Generic[T]):
     name: str
     type: str = ""
     role: Role = ""
+    gives: tuple[str, ...] = ()
     timeout: float
     start: Callable[[Deadline], Iterable[T | Gap]]
 
@@ -204,8 +205,9 @@ def collect(
     ``count`` items have ids already: those of an evidence that this one is to be added to.
     """
     jobs = [_job(kind, source, window) for kind, source in sources]
-    runner: Runner[Item] = Runner(jobs, listen)
+    runner: Runner[Item | Metric] = Runner(jobs, listen)
     trays = runner.run()
+    scope = scope.joined(item for tray in trays for item in tray.items if isinstance(item, Metric))
     outcomes = tuple(_number(trays, _order(window, scope), count))
     evidence = Evidence(
         window=window,
@@ -217,11 +219,12 @@ def collect(
     return evidence, runner.interrupted
 
 
-def _job(kind: str, source: Source, window: Window) -> Job[Item]:
+def _job(kind: str, source: Source, window: Window) -> Job[Item | Metric]:
     return Job(
         name=source.name,
         type=kind,
         role=source.role,
+        gives=tuple(sorted(source.given)),
         timeout=source.timeout,
         start=lambda deadline: source.collect(window, deadline),
     )
@@ -247,17 +250,20 @@ def _order(window: Window, scope: Scope) -> Callable[[Item], tuple[object, ...]]
     return key
 
 
-def _number(trays: Iterable[Tray[Item]], order: Callable[[Item], tuple[object, ...]], count: int) -> Iterator[Outcome]:
+def _number(
+    trays: Iterable[Tray[Item | Metric]], order: Callable[[Item], tuple[object, ...]], count: int
+) -> Iterator[Outcome]:
     """Turn trays into outcomes and give every item the id by which a brief refers to it, from ``count`` on."""
     for tray in trays:
         items = []
-        for item in sorted(tray.items, key=order):
+        for item in sorted((item for item in tray.items if not isinstance(item, Metric)), key=order):
             count += 1
             items.append(replace(item, id=f"E{count}"))
         yield Outcome(
             source=tray.job.name,
             type=tray.job.type,
             role=tray.job.role,
+            gives=tray.job.gives,
             items=tuple(items),
             gaps=tuple(tray.gaps),
             took=round(tray.took, 3),

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Item, Role
 from opsbrief.model.marking import Marking
-from opsbrief.model.scope import Scope
+from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Deploy, Span, Window
 from opsbrief.secret import Secret
 from opsbrief.transport.deadline import Deadline
@@ -40,11 +40,12 @@ class Source(ABC):
     scope: Scope = field(default_factory=Scope, metadata={"internal": True})  # set by the pipeline, not in YAML
 
     @abstractmethod
-    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
+    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Metric | Gap]:
         """Yield every item as soon as it is there, for every span of ``window.spans()``.
 
         Yield a Gap when one piece is missing and go on; raise SourceError when the rest is lost.
-        What was yielded is kept in each case.
+        What was yielded is kept in each case. A Metric that is yielded was found for the dashboard of the
+        scope and becomes a part of the scope; its series name it.
         """
 
     @property

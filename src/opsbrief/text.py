@@ -33,6 +33,8 @@ def clean(text: str | bytes, cap: int = LINE_CAP) -> str:
         text = decode(text[: cap * 4 + 4]) if len(text) > cap * 4 + 4 else decode(text)
     if len(text) > cap:
         text = f"{text[:cap]}… (+{len(text) - cap:,} characters)"
+    if text.isprintable():  # nearly all are, and have nothing of what is below
+        return text
     if "\r" in text:
         text = text.replace("\r\n", "\n")
     return _UNSAFE.sub(_escape, text) if _UNSAFE.search(text) else text

@@ -35,9 +35,13 @@ TIMEOUT = 1.5
 
 #: What a source needs besides url or path.
 EXTRA: dict[str, dict[str, Any]] = {
+    "argocd": {"applications": ("shop",)},
     "elasticsearch": {"index": "logs-*"},
     "git": {"role": "infrastructure"},
+    "github": {"repository": "ops/shop", "environments": ("production",)},
+    "gitlab": {"project": "ops/shop", "environments": ("production",)},
     "http": {"form": "series"},
+    "kubernetes": {"namespace": "shop"},
 }
 #: What a source needs so that it asks a host over SSH, beside host and ssh.
 OVER_SSH: dict[str, dict[str, Any]] = {"monit": {"log": "/var/log/monit.log"}}

@@ -20,20 +20,7 @@ CONFIG = "weekly.yaml"
 
 @pytest.fixture(scope="module")
 def place(story: Path) -> Path:
-    """Return the demo with three services, one without releases, that its storage answers whole."""
-    return peopled(story)
-
-
-@pytest.fixture
-def fresh(opsbrief: Run, tmp_path: Path) -> Path:
-    """Return the same, built a moment ago: where its data must not have ended minutes before the week does."""
-    done = opsbrief("demo", "-o", tmp_path / "story")
-    assert done.returncode == 0, done.stderr
-    return peopled(tmp_path / "story")
-
-
-def peopled(story: Path) -> Path:
-    """Write the configuration of three services beside the demo's own."""
+    """Write a configuration of three services, one without releases, that the demo's storage answers whole."""
     written = (story / "opsbrief.yaml").read_text(encoding="utf-8")
     found = re.search(r"(?ms)^  shop:\n.*?(?=^\S)", written)
     assert found
@@ -234,11 +221,11 @@ def mailing(place: Path, folder: Path, status: int = 0) -> Path:
     return config
 
 
-def test_the_digest_is_mailed_as_what_no_person_sent(opsbrief: Run, fresh: Path, tmp_path: Path) -> None:
-    config = mailing(fresh, tmp_path)
+def test_the_digest_is_mailed_as_what_no_person_sent(opsbrief: Run, place: Path, tmp_path: Path) -> None:
+    config = mailing(place, tmp_path)
     args = ("--config", config, "weekly", "shop", "-o", tmp_path / "out", "--send", "--cron", "--only-if-changed")
     args = (*args, "--look", "2h")
-    done = [opsbrief(*args, "--since", stretch, cwd=fresh, XDG_STATE_HOME=str(tmp_path)) for stretch in ("1d", "60h")]
+    done = [opsbrief(*args, "--since", stretch, cwd=place, XDG_STATE_HOME=str(tmp_path)) for stretch in ("1d", "60h")]
     assert [(one.returncode, one.stdout, one.stderr) for one in done] == [(0, "", "")] * 2
     (mail,) = tmp_path.glob("*.eml")
     message = email.message_from_bytes(mail.read_bytes(), policy=email.policy.default)
@@ -287,15 +274,15 @@ def test_bad_input_is_a_sentence_and_a_code(
 
 
 def test_of_very_many_releases_the_newest_are_looked_at_and_the_rest_is_a_gap(
-    opsbrief: Run, fresh: Path, tmp_path: Path
+    opsbrief: Run, place: Path, tmp_path: Path
 ) -> None:
     start = datetime.now(UTC) - timedelta(hours=23)
     rows = [f"{(start + timedelta(minutes=20 * number)).isoformat()}\t1.{number}\tbusy\n" for number in range(60)]
-    (fresh / "busy.log").write_text("".join(rows))
-    config = (fresh / CONFIG).read_text().replace("path: quiet.log", "path: busy.log")
-    (fresh / "busy.yaml").write_text(config)
+    (place / "busy.log").write_text("".join(rows))
+    config = (place / CONFIG).read_text().replace("path: quiet.log", "path: busy.log")
+    (place / "busy.yaml").write_text(config)
     args = ("--config", "busy.yaml", "weekly", "idle", "--since", "1d", "--json", "-o", tmp_path)
-    done = opsbrief(*args, cwd=fresh, XDG_STATE_HOME=str(tmp_path))
+    done = opsbrief(*args, cwd=place, XDG_STATE_HOME=str(tmp_path))
     assert done.returncode == 3
     document = json.loads(done.stdout)
     (service,) = document["services"]

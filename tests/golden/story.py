@@ -20,6 +20,7 @@ from opsbrief.model.evidence import (
     Origin,
     Outcome,
     Release,
+    Run,
     Series,
 )
 from opsbrief.model.finding import Finding, Onset, Verdict
@@ -192,12 +193,45 @@ def evidence(*, gaps: bool = True) -> Evidence:
         for number, host in enumerate(HOSTS)
         if number < 8
     ]
+    version = "ac97852738" + "0" * 30
+    runs = [
+        Run(
+            at=START + timedelta(minutes=30 * turn - 20 + number / 6),
+            host=host,
+            status="unchanged",
+            version=version,
+            stated=version,
+            in_window=turn > -8,
+            origin=origin("puppetdb", "reports", 96_000),
+        )
+        for number, host in enumerate((*HOSTS, *(f"node{number:02}" for number in range(1, 34))))
+        for turn in range(-8, 6)
+    ]
+    alarm = Event(
+        at=START + timedelta(minutes=46),
+        host="app3",
+        service="connections",
+        state="WARNING",
+        state_type="hard",
+        output="connections 312",
+        origin=origin("icinga", "history"),
+    )
     outcomes = [
         Outcome(source="graphite", type="graphite", items=tuple(series()), took=1.84, requests=14, bytes=2_480_000),
-        Outcome(source="logs", type="elasticsearch", items=tuple(logs), took=3.1, requests=9, bytes=3_640_000),
+        Outcome(
+            source="logs",
+            type="elasticsearch",
+            gives=("logs",),
+            items=tuple(logs),
+            took=3.1,
+            requests=9,
+            bytes=3_640_000,
+        ),
         Outcome(source="shop-git", type="git", role="application", items=(release, *commits()), took=0.3, requests=5),
         Outcome(source="puppet", type="git", role="infrastructure", items=(manifest,), took=0.2, requests=4),
+        Outcome(source="puppetdb", type="puppetdb", items=tuple(runs), took=0.6, requests=3, bytes=96_000),
         Outcome(source="monit", type="monit", items=tuple(restarts), took=0.9, requests=8, bytes=9_200),
+        Outcome(source="icinga", type="icinga", items=(alarm,), took=0.4, requests=2, bytes=31_000),
     ]
     if gaps:
         slow = Gap(
@@ -208,16 +242,23 @@ def evidence(*, gaps: bool = True) -> Evidence:
             hint="the database's slow log is not shipped for this hour; ask for its retention",
         )
         down = Gap(
-            source="icinga",
+            source="haproxy",
             what="everything",
             kind=GapKind.UNREACHABLE,
-            detail="no connection to icinga.example:5665: connection refused",
-            hint="is the API feature enabled there? try: opsbrief check icinga",
+            detail="no connection to lb.example:8404: connection refused",
+            hint="is the statistics page enabled there? try: opsbrief check haproxy",
         )
         outcomes[1] = Outcome(
-            source="logs", type="elasticsearch", items=tuple(logs), gaps=(slow,), took=3.1, requests=9, bytes=3_640_000
+            source="logs",
+            type="elasticsearch",
+            gives=("logs",),
+            items=tuple(logs),
+            gaps=(slow,),
+            took=3.1,
+            requests=9,
+            bytes=3_640_000,
         )
-        outcomes.append(Outcome(source="icinga", type="icinga", gaps=(down,), took=0.1, requests=1))
+        outcomes.append(Outcome(source="haproxy", type="http", gaps=(down,), took=0.1, requests=1))
     return Evidence(
         window=window(),
         scope=scope(),
@@ -241,6 +282,18 @@ def _numbered(outcomes: list[Outcome]) -> list[Outcome]:
 
 def _at(minute: float) -> datetime:
     return START + timedelta(minutes=minute)
+
+
+PARTS = (
+    ("commits", Verdict.RULED_OUT, "no commit since Thu 16:20",
+     "last commit: Thu 16:20 9f3c2e1000 Rotate the certificates of the load balancer; read: puppet"),
+    ("versions", Verdict.RULED_OUT, "41 of 41 nodes reported", "last run 17:12–17:18; version ac97852738"),
+    ("resources", Verdict.RULED_OUT, "0 changed resources", "369 runs since 13:02 on 41 nodes"),
+    ("packages", Verdict.CANNOT_TELL, "packages outside Puppet not looked at", ""),
+    ("alarms", Verdict.RULED_OUT, "no alarm of the infrastructure",
+     "alarms read: icinga; 1 alarm of the service itself"),
+    ("freeze", Verdict.RULED_OUT, "freeze fri-sun kept", "no commit and no change applied during the freeze"),
+)  # fmt: skip
 
 
 def findings() -> tuple[Finding, ...]:
@@ -322,9 +375,41 @@ def findings() -> tuple[Finding, ...]:
             code="alibi",
             subject="infrastructure",
             verdict=Verdict.RULED_OUT,
-            headline="infrastructure: no commit since Thu 16:20; 0 resources changed",
-            detail="41 of 41 nodes reported; freeze fri-sun: no commit seen during it",
-            basis=("E84",),
+            headline="infrastructure: no commit since Thu 16:20; 41 of 41 nodes reported; 0 changed resources",
+            detail="last run 17:12–17:18; freeze fri-sun kept; packages outside Puppet not looked at; no alarm of the "
+            "infrastructure; 369 runs since 13:02 on 41 nodes; version ac97852738; no commit and no change applied "
+            "during the freeze; alarms read: icinga; 1 alarm of the service itself; read: puppet",
+            basis=("E81", "E82"),
+        ),
+        *(
+            Finding(
+                code="alibi-part",
+                subject=kind,
+                verdict=verdict,
+                headline=headline,
+                detail=covered,
+                score=float(9 - place),
+                facts={"weighs": int(kind != "packages")},
+            )
+            for place, (kind, verdict, headline, covered) in enumerate(PARTS)
+        ),
+        Finding(
+            code="blast",
+            subject="release 2.14.0",
+            verdict=Verdict.CHANGED,
+            headline="release 2.14.0 touched 8 of 8 deviating hosts and 0 of 33 others: consistent with it",
+            detail="15:02; touched: app1, app2, app3, app4, app5, app6, app7, app8",
+            score=3.0,
+            onset=Onset(at=START, earliest=START, latest=START),
+            hosts=HOSTS,
+            facts={
+                "kind": "release",
+                "touched": 8,
+                "touched_deviating": 8,
+                "deviating": 8,
+                "touched_others": 0,
+                "others": 33,
+            },
         ),
         Finding(
             code="placebo",

@@ -9,7 +9,10 @@ from tests.system import elastic
 from tests.system import exim as exim_server
 from tests.system import graphite as graphite_servers
 from tests.system import prometheus as prometheus_server
+from tests.system import puppetdb as puppetdb_server
 from tests.system import sshd as sshd_server
+
+_AHEAD = pytest.StashKey[puppetdb_server.Ahead]()
 
 
 def absent(server: str, reason: object) -> None:
@@ -99,3 +102,26 @@ def sshd() -> Iterator[sshd_server.Sshd]:
         absent("sshd", missing)
     with sshd_server.running() as server:
         yield server
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Start PuppetDB beside the first tests where one of the others needs it: it takes longest of all."""
+    wanted = any("puppetdb" in getattr(item, "fixturenames", ()) for item in session.items)
+    if wanted and not session.config.option.collectonly:
+        session.stash[_AHEAD] = puppetdb_server.Ahead()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Stop what was started ahead."""
+    if _AHEAD in session.stash:
+        session.stash[_AHEAD].stop()
+
+
+@pytest.fixture(scope="session")
+def puppetdb(request: pytest.FixtureRequest) -> puppetdb_server.PuppetDb:
+    """Return a running PuppetDB."""
+    try:
+        return request.session.stash[_AHEAD].server()
+    except (puppetdb_server.MissingError, OSError, RuntimeError) as missing:
+        absent("puppetdb", missing)
+        raise

@@ -128,12 +128,15 @@ def install() -> Path:
 
 
 @contextmanager
-def running() -> Iterator[Icinga]:
-    """Start Icinga 2. Raises MissingError when it cannot be had or does not start."""
+def running(features: str = "", more: Path | None = None) -> Iterator[Icinga]:
+    """Start Icinga 2, with more settings and a folder of more libraries.
+
+    Raises MissingError when it cannot be had or does not start.
+    """
     program = install()
     with tempfile.TemporaryDirectory(prefix="opsbrief-icinga-", ignore_cleanup_errors=True) as name:
         server = Icinga(Path(name), free_port())
-        _prepare(server, program)
+        _prepare(server, program, features, more)
         with (server.room / "said").open("wb") as said:
             process = subprocess.Popen(
                 _command(server), stdout=said, stderr=said, cwd=server.room, env=libraries(server.room / "lib"),
@@ -166,7 +169,7 @@ def _command(server: Icinga) -> list[str]:
     return [str(room / "icinga2"), "daemon", "-c", str(room / "etc" / "icinga2.conf"), *include, *defined, *run_as]
 
 
-def _prepare(server: Icinga, program: Path) -> None:
+def _prepare(server: Icinga, program: Path, features: str, more: Path | None) -> None:
     """Lay out a folder that an ordinary user may read: the cache lies below a home."""
     room, home = server.room, CACHE / "root"
     for folder in (
@@ -184,11 +187,11 @@ def _prepare(server: Icinga, program: Path) -> None:
     (room / "icinga2").chmod(0o755)
     subprocess.run(["cp", "-r", home / "usr" / "share" / "icinga2" / "include", room / "include"], check=True)
     (room / "lib").mkdir()
-    for library in home.rglob("lib*.so*"):
+    for library in (*home.rglob("lib*.so*"), *(more.rglob("lib*.so*") if more else ())):
         (room / "lib" / library.name).write_bytes(library.read_bytes())
     _certificates(room / "data")
     settings = _CONFIG.format(room=room, port=server.port, password=PASSWORD)
-    (room / "etc" / "icinga2.conf").write_text(settings)
+    (room / "etc" / "icinga2.conf").write_text(settings + features)
     if os.geteuid() == 0:
         for path in (room, *room.rglob("*")):
             os.chown(path, 65534, 65534)

@@ -420,3 +420,26 @@ def test_a_cache_that_cannot_be_written_costs_only_time(deep: Repo, tmp_path: Pa
 def test_a_recent_window_of_a_big_history_leaves_no_cache(deep: Repo, tmp_path: Path) -> None:
     ask(deep, Window(start=hours(4990), end=hours(4999), anchor=Anchor("time", T0), before=timedelta(hours=1)))
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_threshold_of_monitoring_is_read_with_its_old_value(repo: Repo) -> None:
+    conf = 'object Service {{\n  vars.conn_warn = {}\n  vars.password = "{}"\n}}\n'
+    repo.commit(
+        hours(-30), "as it was", {"icinga2/conf.d/app.conf": conf.format(300, "hunter"), "app.rb": "limit 300\n"}
+    )
+    moved = repo.commit(
+        hours(1), "calm down", {"icinga2/conf.d/app.conf": conf.format(400, "sekret"), "app.rb": "limit 400\n"}
+    )
+    (found,) = (change for change in commits(ask(repo)) if change.ref == moved)
+    assert [(edit.path, edit.line, edit.old, edit.new) for edit in found.edits] == [
+        ("icinga2/conf.d/app.conf", 2, "vars.conn_warn = 300", "vars.conn_warn = 400")
+    ]
+    assert not any(change.edits for change in commits(ask(repo, role="application")))
+
+
+def test_lines_are_looked_at_in_hostile_paths_without_running_anything(repo: Repo) -> None:
+    names = ["conf.d/:(exclude)x.conf", "conf.d/-p.conf", "conf.d/*.conf", "conf.d/ü b.conf"]
+    repo.commit(hours(-30), "as it was", dict.fromkeys(names, "max = 1\n"))
+    repo.commit(hours(1), "moved", dict.fromkeys(names, "max = 2\n"))
+    (found,) = (change for change in commits(ask(repo)) if change.in_window)
+    assert sorted(edit.path for edit in found.edits) == sorted(names)

@@ -3,11 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from opsbrief.model.evidence import Change, Evidence, Gap, Item, LogRecord, LogSample, Origin, Outcome, Role, Series
+from opsbrief.model.evidence import (
+    Change,
+    Evidence,
+    Gap,
+    Item,
+    LogRecord,
+    LogSample,
+    Origin,
+    Outcome,
+    Role,
+    Run,
+    Series,
+)
 from opsbrief.model.finding import Finding
 from opsbrief.model.scope import Infrastructure, Metric, Scope
 from opsbrief.model.window import Anchor, Window
@@ -76,12 +89,39 @@ def commit(minutes: float, *, role: Role = "infrastructure", ref: str = "9f3c2e1
     )
 
 
+def run(minutes: float, host: str = "app1", *, version: str = "ac97852", **fields: Any) -> Run:
+    """Return a quiet run of Puppet that ended ``minutes`` after DEPLOY."""
+    at = DEPLOY + timedelta(minutes=minutes)
+    stated = fields.pop("stated", version)
+    return replace(
+        Run(at=at, host=host, status="unchanged", version=version, stated=stated, in_window=minutes >= -120,
+            origin=origin("puppetdb")),
+        **fields,
+    )  # fmt: skip
+
+
+def resource(minutes: float, host: str = "app1", *, ref: str = "File[/etc/app.conf]", **fields: Any) -> Change:
+    """Return a resource that Puppet changed."""
+    at = DEPLOY + timedelta(minutes=minutes)
+    return replace(
+        Change(kind="resource", at=at, ref=ref, summary="content changed", role="infrastructure", hosts=(host,),
+               version="ac97852", state="applied", origin=origin("puppetdb")),
+        **fields,
+    )  # fmt: skip
+
+
 def outcome(source: str, kind: str, *items: Item, role: Role = "", gaps: tuple[Gap, ...] = ()) -> Outcome:
-    return Outcome(source=source, type=kind, role=role, items=items, gaps=gaps)
+    gives = ("logs",) if kind in {"logfile", "elasticsearch"} else ()
+    return Outcome(source=source, type=kind, role=role, gives=gives, items=items, gaps=gaps)
 
 
 def evidence(
-    *outcomes: Outcome, metrics: tuple[Metric, ...] = (), span: Window | None = None, freeze: str = ""
+    *outcomes: Outcome,
+    metrics: tuple[Metric, ...] = (),
+    span: Window | None = None,
+    freeze: str = "",
+    hosts: tuple[str, ...] = (),
+    ground: Infrastructure | None = None,
 ) -> Evidence:
     """Return the evidence with ids, as collect gives them."""
     count = 0
@@ -94,7 +134,9 @@ def evidence(
         numbered.append(replace(one, items=tuple(items)))
     return Evidence(
         window=span or window(),
-        scope=Scope(service="shop", metrics=metrics, infrastructure=Infrastructure(freeze=freeze)),
+        scope=Scope(
+            service="shop", hosts=hosts, metrics=metrics, infrastructure=ground or Infrastructure(freeze=freeze)
+        ),
         outcomes=tuple(numbered),
         collected_at=DEPLOY + timedelta(hours=3),
         version="0",

@@ -12,7 +12,7 @@ from opsbrief.compose.case import folded, message
 from opsbrief.compose.receipts import runs
 from opsbrief.errors import GapKind
 from opsbrief.model.brief import Brief, Scorecard, Table
-from opsbrief.model.evidence import Evidence, Gap, Outcome, Series
+from opsbrief.model.evidence import Evidence, Gap, Outcome, Run, Series
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.render import html, markdown, text
 
@@ -24,7 +24,9 @@ def nothing() -> Evidence:
     whole = story.evidence()
     gap = Gap(source="", what="everything", kind=GapKind.TIMEOUT, detail="no answer within 20 s", hint="raise timeout")
     lost = tuple(
-        Outcome(source=o.source, type=o.type, role=o.role, gaps=(replace(gap, source=o.source),), took=20.0)
+        Outcome(
+            source=o.source, type=o.type, role=o.role, gives=o.gives, gaps=(replace(gap, source=o.source),), took=20.0
+        )
         for o in whole.outcomes
     )
     return replace(whole, outcomes=lost)
@@ -127,7 +129,7 @@ def test_nothing_answered_is_a_brief_of_gaps() -> None:
     brief = compose(evidence, analyse(evidence))
     assert "cannot tell" in brief.headline
     assert len(lines(brief, "Missing")) == len(evidence.outcomes)
-    assert "0 of 6 sources answered" in lines(brief, "Coverage")[0]
+    assert "0 of 8 sources answered" in lines(brief, "Coverage")[0]
     assert not [line for line in lines(brief, "Other changes") if "none" in line]
     unclear = "\n".join(lines(brief, "Cannot tell"))
     for asked in ("infrastructure", "connections", "logs"):
@@ -338,3 +340,53 @@ def test_a_host_that_does_not_deviate_is_said_to_be_what_was_found_of_it() -> No
     assert lines(compose(story.evidence(), [lead, *single]), "Hosts") == [f"{told}not told on app7 and app8"]
     more = replace(story.evidence(), scope=replace(story.scope(), hosts=("app1", "db1")))
     assert lines(compose(more, [lead]), "Hosts")[0].endswith("not told on app4–app8; no series on db1")
+
+
+def blast(**facts: int | str | None) -> Finding:
+    known = {"kind": "puppet", "touched": 3, "touched_deviating": 3, "deviating": 8, "touched_others": 0, "others": 2}
+    headline = "Puppet ac97852 touched 3 of 8 deviating hosts and 0 of 2 others"
+    verdict = Verdict.CHANGED
+    return Finding(code="blast", subject="Puppet ac97852", verdict=verdict, headline=headline, facts=known | facts)
+
+
+def test_the_blast_radius_is_told_where_it_tells_hosts_apart() -> None:
+    release = next(f for f in story.findings() if f.code == "release")
+    assert lines(compose(story.evidence(), [blast()]), "Blast radius") == [blast().headline]
+    everywhere = blast(touched_deviating=8, others=0, touched_others=0)
+    assert not lines(compose(story.evidence(), [everywhere]), "Blast radius")
+    unknown = blast(kind="release", touched=None, touched_deviating=None)
+    brief = compose(story.evidence(), [unknown, release])
+    assert not lines(brief, "Blast radius")
+    assert "not known" not in lines(brief, "The release")[0]
+
+
+def test_the_release_says_of_itself_on_which_hosts_it_was() -> None:
+    brief = compose(story.evidence(), story.findings())
+    assert "on 8 of 8 deviating hosts and 0 of 33 others" in lines(brief, "The release")[0]
+    assert not lines(brief, "Blast radius")
+
+
+def test_thresholds_that_were_moved_stand_among_the_changes() -> None:
+    moved = Finding(
+        code="threshold",
+        subject="conn",
+        verdict=Verdict.CHANGED,
+        headline="threshold of conn changed 300 → 400 at 14:10 by commit 9f3c2e1",
+        detail="conf.d/app.conf:12: conn = 400",
+    )
+    [told] = lines(compose(story.evidence(), [moved]), "Thresholds")
+    assert told == "conn changed 300 → 400 at 14:10 by commit 9f3c2e1 conf.d/app.conf:12: conn = 400"
+
+
+def test_alike_nodes_are_one_row_and_what_differs_stands_first() -> None:
+    evidence = story.evidence()
+    other = [
+        replace(run, version="b" * 40) if run.host == "app3" and run.at > story.START else run
+        for run in evidence.items(Run)
+    ]
+    moved = replace(evidence, outcomes=(Outcome(source="puppetdb", type="puppetdb", items=tuple(other)),))
+    brief = compose(moved, story.findings())
+    tables = [b for s in brief.sections if s.name == "alibi" for b in s.blocks if isinstance(b, Table)]
+    first, second = tables[-1].rows
+    assert [cell.text for cell in first][:3] == ["app3", "ac97852738", "bbbbbbbbbb"]
+    assert second[0].text.endswith("(40)")

@@ -73,9 +73,69 @@ def test_capistrano_knows_the_start_in_utc(tmp_path: Path) -> None:
         "Branch main (at 9f3c2e1) deployed as release 20260306160412 by ops",
         "ops rolled back to release 20260305",
     ]
-    deploys, gaps = ask(tmp_path, lines, format="capistrano", time="deploy start")
-    assert [(deploy.at, deploy.ref, deploy.time_kind) for deploy in deploys] == [(AT, "9f3c2e1", TimeKind.DEPLOY_START)]
-    assert "line 2" in gaps[0].detail
+    for zone in ("UTC", "America/St_Johns"):
+        deploys, gaps = ask(tmp_path, lines, format="capistrano", zone=zone)
+        note = "Branch main (at 9f3c2e1) deployed as release 20260306160412"
+        assert deploys == [Deploy(AT, "9f3c2e1", note, "log", TimeKind.DEPLOY_START)]
+        assert "line 2" in gaps[0].detail
+
+
+def test_capistrano_calls_a_deploy_of_a_tag_by_its_version(tmp_path: Path) -> None:
+    deploys, _ = ask(tmp_path, ["Branch v2.14.0 (at 9f3c2e1) deployed as release 20260306160412 by "])
+    assert [one.ref for one in deploys] == ["v2.14.0"]
+
+
+CAPISTRANO = [
+    "Branch main (at aaaaaaa) deployed as release 20260306160412 by ops",
+    "Branch main (at bbbbbbb) deployed as release 20260306170412 by ops",
+    "ops rolled back to release 20260306160412",
+    "Branch main (at ccccccc) deployed as release 20260306190412 by ops",
+    " rolled back to release 20260306160412",
+]
+
+
+def left(path: Path, at: datetime, target: str = "") -> None:
+    """Leave what Capistrano leaves: a symlink, or an archive."""
+    if target:
+        path.symlink_to(f"/srv/shop/releases/{target}")
+    else:
+        path.write_bytes(b"tar")
+    os.utime(path, (at.timestamp(), at.timestamp()), follow_symlinks=False)
+
+
+def test_a_rollback_of_capistrano_has_the_time_of_what_it_left_on_the_disk(tmp_path: Path) -> None:
+    left(tmp_path / "rolled-back-release-20260306170412.tar.gz", AT + timedelta(hours=2))
+    left(tmp_path / "current", AT + timedelta(hours=4), "20260306160412")
+    deploys, gaps = ask(tmp_path, CAPISTRANO)
+    assert gaps == []
+    assert [(one.at - AT, one.ref, one.rollback, str(one.time_kind)) for one in deploys] == [
+        (timedelta(hours=0), "aaaaaaa", False, "deploy start"),
+        (timedelta(hours=1), "bbbbbbb", False, "deploy start"),
+        (timedelta(hours=2), "aaaaaaa", True, "deploy end"),
+        (timedelta(hours=3), "ccccccc", False, "deploy start"),
+        (timedelta(hours=4), "aaaaaaa", True, "deploy end"),
+    ]
+    assert deploys[-1].note == "rolled back to release 20260306160412"
+
+
+def test_a_rollback_of_capistrano_without_a_witness_is_a_gap_between_two_times(tmp_path: Path) -> None:
+    deploys, gaps = ask(tmp_path, CAPISTRANO)
+    assert [one.rollback for one in deploys] == [False, False, False]
+    assert [gap.kind for gap in gaps] == [GapKind.UNAVAILABLE] * 2
+    said = "it was after 2026-03-06 17:04:12 UTC and before 2026-03-06 19:04:12 UTC"
+    assert (said in gaps[0].detail, "before" in gaps[1].detail) == (True, False)
+
+
+@pytest.mark.parametrize(("hours", "target"), [(2.5, "20260306160412"), (4, "20260306190412"), (4, "20260306150000")])
+def test_a_witness_that_cannot_be_of_the_rollback_is_not_believed(tmp_path: Path, hours: float, target: str) -> None:
+    left(tmp_path / "current", AT + timedelta(hours=hours), target)
+    assert len(ask(tmp_path, CAPISTRANO)[1]) == 2
+
+
+def test_rollbacks_before_what_is_asked_for_are_no_gap(tmp_path: Path) -> None:
+    (tmp_path / "deploy.log").write_text("\n".join(CAPISTRANO[:4]))
+    log = DeployLines(name="log", path=str(tmp_path / "deploy.log"))
+    assert list(log.deploys(AT + timedelta(hours=3.5), UNTIL, Deadline(20))) == []
 
 
 def test_a_pattern_with_named_groups(tmp_path: Path) -> None:

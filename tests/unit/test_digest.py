@@ -11,8 +11,8 @@ from opsbrief.compose import episode as told
 from opsbrief.compose.weekly import compose
 from opsbrief.errors import GapKind
 from opsbrief.model.brief import Scorecard, Table
-from opsbrief.model.digest import Digest, Episode, Period, Report, pattern_key, release_key
-from opsbrief.model.evidence import Gap
+from opsbrief.model.digest import Digest, Episode, Period, Report, change_key, pattern_key, release_key
+from opsbrief.model.evidence import Change, Gap
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.window import Deploy
 from opsbrief.render import digest as document
@@ -228,3 +228,27 @@ def test_hostile_names_stay_text() -> None:
     assert "<script" not in html.render(brief, {})
     cards = [block for section in brief.sections for block in section.blocks if isinstance(block, Scorecard)]
     assert all("\n" not in line.text for card in cards for line in card.lines)
+
+
+def resource(host: str, name: str = "a", **fields: object) -> Change:
+    made = Change(
+        kind="resource", at=START + timedelta(hours=30), ref=f"File[/etc/{name}]", summary="changed", state="applied",
+        role="infrastructure", hosts=(host,), version="ac97852738", origin=story.origin("puppetdb", "events"),
+    )  # fmt: skip
+    return replace(made, **fields)  # type: ignore[arg-type] # any field
+
+
+def test_what_puppet_did_in_the_week_is_one_row_a_version() -> None:
+    changes = [resource(f"app{n}", name) for n in (1, 2, 3) for name in "ab"]
+    changes.append(resource("app9", corrective=True, version=""))
+    made = digest(Report(service="shop", changes=tuple(changes), watched=True))
+    assert "INFRASTRUCTURE Puppet changed 7 resources on 4 nodes, 1 of them changed by hand before" in page(made)
+    said = whole(made)
+    assert "Puppet applied on 3 nodes" in said
+    assert "Puppet put back what was changed by hand on 1 node" in said
+
+
+def test_a_resource_that_changes_every_week_is_news_every_week() -> None:
+    one, later = resource("app1"), resource("app1", at=START + timedelta(days=5))
+    assert change_key(one) != change_key(later)
+    assert change_key(one) == change_key(replace(one, summary="other words"))

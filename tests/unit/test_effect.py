@@ -16,7 +16,7 @@ from opsbrief.errors import WindowError
 from opsbrief.maths import effect
 from opsbrief.maths.effect import Estimate
 from opsbrief.model.brief import Brief
-from opsbrief.model.evidence import Evidence, Series
+from opsbrief.model.evidence import Evidence, Run, Series
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.render import text
 from opsbrief.resolve import Ask, fixed
@@ -328,12 +328,36 @@ def test_an_error_that_is_new_since_the_fix_is_told_and_counts_against_it() -> N
 # Restarts and alarms, other metrics, all together.
 
 
+def test_few_restarts_are_gone_when_none_came_where_some_were_due() -> None:
+    burst = [mended.event(minute) for minute in range(70, 118, 6)]
+    assert one(mended.evidence(burst, [], 118), "effect-event").verdict is Verdict.GONE
+    assert one(mended.evidence(burst, [], 20), "effect-event").verdict is Verdict.TOO_EARLY
+
+
 def test_restarts_stop_with_the_fix() -> None:
     often = [mended.event(minute) for minute in every(5, 0, DURING)]
     assert one(mended.evidence(often, [], 150), "effect-event").verdict is Verdict.GONE
     still = [*often, *(mended.event(minute) for minute in every(5, DURING, DURING + 150))]
     assert one(mended.evidence(still, [], 150), "effect-event").verdict is Verdict.UNCHANGED
     assert one(mended.evidence(often, [], 10), "effect-event").verdict is Verdict.TOO_EARLY
+
+
+def test_an_alarm_of_two_sources_counts_once() -> None:
+    often = [mended.event(minute) for minute in every(5, 0, DURING)]
+    again = [replace(event, origin=replace(event.origin, source="other")) for event in often]
+    told = one(mended.evidence([*often, *again], [], 150), "effect-event")
+    assert told.facts["count_during"] == len(often)
+
+
+def test_failed_runs_of_puppet_stop_with_the_fix() -> None:
+    runs = [
+        Run(at=event.at, host="app1", status="failed", version="ac97852", origin=event.origin)
+        for event in (mended.event(minute) for minute in every(30, -BEFORE, DURING + 150))
+    ]
+    until = [run for run in runs if run.at < mended.event(DURING).at]
+    told = one(mended.evidence(until, [], 150), "effect-event")
+    assert told.subject == "failed runs of Puppet"
+    assert told.facts["count_after"] == 0
 
 
 def test_a_metric_that_was_well_until_the_fix_is_told() -> None:

@@ -18,7 +18,7 @@ from opsbrief.model.evidence import LogSample, Outcome
 from opsbrief.model.scope import Logs, Scope
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.readers.search import cluster, fields, names, query, sampling, turns
-from opsbrief.readers.search.lines import flat, instant, record, severity
+from opsbrief.readers.search.lines import Reader, flat, instant, severity
 from opsbrief.secret import Secret
 from opsbrief.source import Login
 from opsbrief.sources.elasticsearch import Elasticsearch
@@ -27,6 +27,7 @@ from opsbrief.transport.deadline import Deadline
 START = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 END = START + timedelta(hours=1)
 AUTO = fields.layout("auto")
+READER = Reader(AUTO, "@timestamp")
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -157,7 +158,7 @@ def hit(**source: Any) -> dict[str, Any]:
 
 
 def read(**source: Any) -> Any:
-    return record(hit(**source), AUTO, "@timestamp")
+    return READER.record(hit(**source))
 
 
 def test_a_stack_trace_belongs_to_its_line_once() -> None:
@@ -182,10 +183,10 @@ def test_foreign_text_enters_through_the_door() -> None:
 
 
 def test_a_line_without_a_time_is_none() -> None:
-    assert record({"_source": {"message": "x"}}, AUTO, "@timestamp") is None
-    assert record({"_source": None, "fields": []}, AUTO, "@timestamp") is None
+    assert READER.record({"_source": {"message": "x"}}) is None
+    assert READER.record({"_source": None, "fields": []}) is None
     stored = {"_source": {"message": "x"}, "fields": {"@timestamp": ["1795168800000"]}}
-    assert record(stored, AUTO, "@timestamp").timestamp == START  # type: ignore[union-attr] # reason: not None here
+    assert READER.record(stored).timestamp == START  # type: ignore[union-attr] # reason: not None here
 
 
 JSON = st.recursive(
@@ -199,7 +200,7 @@ JSON = st.recursive(
 
 @given(JSON, JSON)
 def test_no_document_breaks_the_reader(source: Any, stored: Any) -> None:
-    found = record({"_source": source, "fields": stored}, AUTO, "@timestamp")
+    found = READER.record({"_source": source, "fields": stored})
     assert found is None or found.timestamp.tzinfo is UTC
 
 

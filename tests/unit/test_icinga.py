@@ -11,10 +11,10 @@ from urllib.parse import unquote
 import pytest
 from tests.contract.peer import answer, peer
 
-from opsbrief.errors import GapKind
+from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap
 from opsbrief.model.scope import Scope
-from opsbrief.model.window import Span, utc
+from opsbrief.model.window import Deploy, Span, TimeKind, utc
 from opsbrief.readers.alarms import ask as asking
 from opsbrief.readers.alarms import icingaelastic
 from opsbrief.sources.icinga import Icinga
@@ -26,13 +26,19 @@ Brief = list[tuple[int, str, str, str, str, str]]
 
 
 def served(
-    pages: Mapping[str, Any], span: Span = SPAN, hosts: tuple[str, ...] = ("app01", "app02"), **options: Any
+    pages: Mapping[str, Any],
+    span: Span = SPAN,
+    hosts: tuple[str, ...] = ("app01", "app02"),
+    oldest: tuple[Mapping[str, Any], ...] = (),
+    **options: Any,
 ) -> tuple[list[Event | Gap], list[str]]:
     """Ask a server that answers each path (by its first words) with JSON, else 404; return that and the paths asked."""
 
     def run(sock: socket.socket, request: bytes) -> None:
         path = unquote(request.split()[1].decode()).lstrip("/")
         body = next((page for start, page in pages.items() if path.startswith(start)), None)
+        if "sort=" in path and path.endswith("limit=1"):
+            body = list(oldest)
         if body is None:
             answer(b'{"status": "error", "message": "Page not found"}', "404 Not Found")(sock, request)
             return
@@ -162,7 +168,7 @@ def test_ten_thousand_alarms_come_in_pages(newest_first: bool) -> None:  # noqa:
     items, asked = served({"icingadb/history": page, "icingadb/hosts": HOSTS})
     assert len(brief(items)) == 10_000
     assert gaps(items) == []
-    assert len(asked) < 15
+    assert len(asked) < 17
 
 
 def test_a_second_with_more_than_a_page_is_said() -> None:
@@ -177,6 +183,108 @@ def test_a_time_of_another_form_is_read_or_said() -> None:
     assert len(brief(items)) == 2
     (gap,) = gaps(items)
     assert gap.kind is GapKind.BAD_ANSWER
+
+
+def test_a_history_that_begins_within_the_stretch_is_a_gap() -> None:
+    pages = {"icingadb/history": DB_ROWS, "icingadb/hosts": HOSTS}
+    (gap,) = gaps(served(pages, oldest=({"event_time": f"{BEGIN + 600}.5"},))[0])
+    assert gap.what == "alarms before 2026-11-22 23:36:40 UTC"
+    assert gaps(served(pages, oldest=({"event_time": f"{BEGIN - 600}.5"},))[0]) == []
+
+
+HEALTH = {
+    "heartbeat": f"{BEGIN + 7200}.1", "icinga2_active_host_checks_enabled": "1",
+    "icinga2_active_service_checks_enabled": "1", "icinga2_notifications_enabled": "1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("health", "missing"),
+    [
+        ([HEALTH], ""),
+        ([{**HEALTH, "heartbeat": str(BEGIN + 600)}], "alarms from 2026-11-22 23:36:40 UTC on"),
+        ([{**HEALTH, "heartbeat": str(BEGIN - 600)}], "alarms from 2026-11-22 23:26:40 UTC on"),
+        # Of two masters one is enough.
+        ([{**HEALTH, "heartbeat": str(BEGIN - 600)}, HEALTH], ""),
+        ([{**HEALTH, "icinga2_active_service_checks_enabled": ""}], "alarms by active service checks"),
+        ([], ""),
+        (["x", None], ""),
+        ({"status": "error"}, ""),
+    ],
+)
+def test_a_history_that_nothing_writes_any_more_is_a_gap(health: Any, missing: str) -> None:
+    items, _ = served({"icingadb/history": DB_ROWS, "icingadb/hosts": HOSTS, "icingadb/health": health})
+    assert [gap.what for gap in gaps(items)] == ([missing] if missing else [])
+
+
+def test_a_login_that_may_use_only_the_monitoring_module_is_led_there() -> None:
+    def run(sock: socket.socket, request: bytes) -> None:
+        path = request.split()[1].decode().lstrip("/")
+        if path.startswith("icingadb/"):
+            answer(b'{"message": "No permission for module/icingadb"}', "403 Forbidden")(sock, request)
+        elif path.startswith("monitoring/list/hosts"):
+            answer(b'[{"host_name": "app01"}]')(sock, request)
+        else:
+            answer(b"[]")(sock, request)
+
+    with peer(run) as server:
+        source = Icinga(name="icinga", url=server.url, scope=Scope(hosts=("app01",)))
+        deadline = Deadline(10)
+        assert list(source.alarms(SPAN, "UTC", deadline)) == []
+    assert deadline.warnings == ["its history is as the monitoring module (over the IDO) shows it"]
+
+
+def downtime(at: float, comment: str, host: str = "app01", **more: str) -> dict[str, Any]:
+    said = {"author": "jenkins", "comment": comment, "has_been_cancelled": "", **more}
+    return {
+        **HTTP,
+        "event_type": "downtime_start",
+        "event_time": f"{BEGIN + at}",
+        "host": {"name": host},
+        "downtime": said,
+    }
+
+
+def deploys(rows: list[dict[str, Any]], **options: Any) -> list[tuple[int, str, bool]]:
+    def run(sock: socket.socket, request: bytes) -> None:
+        path = unquote(request.split()[1].decode()).lstrip("/")
+        found = HOSTS if path.startswith("icingadb/hosts") else rows if "history.event_time>" in path else []
+        answer(json.dumps(found).encode())(sock, request)
+
+    with peer(run) as server:
+        scope = Scope(hosts=("app01", "app02"))
+        source = Icinga(name="icinga", url=server.url, history="icingadb", scope=scope, **options)
+        found = list(source.deploys(utc(BEGIN), utc(BEGIN + 3600), Deadline(10)))
+    assert all(isinstance(one, Deploy) and one.time_kind is TimeKind.DEPLOY_START for one in found)
+    return [
+        (int(one.at.timestamp()) - BEGIN, one.ref, one.rollback) for one in found if isinstance(one, Deploy)
+    ]  # fmt: skip
+
+
+def test_downtimes_are_deploys_where_comment_author_or_check_match() -> None:
+    rows = [
+        downtime(60, "Deploy shop v2.14.0"), downtime(90, "Deploy shop v2.14.0", "app02"),
+        downtime(600, "change the disk"), downtime(1200, "deploy: roll back to 2.13.9"),
+        downtime(1800, "Deploy shop v2.14.0"), downtime(2000, "Deploy of others 7.0", "db01"),
+    ]  # fmt: skip
+    assert deploys(rows, deploys_="deploy*") == [(60, "2.14.0", False), (1200, "2.13.9", True), (1800, "2.14.0", False)]
+    assert len(deploys(rows, deploys_="jenkins")) == 4
+    assert len(deploys(rows, deploys_=("nothing", "http"))) == 4
+    assert deploys(rows, deploys_="deploy*", deploy_ref=r"shop (?P<ref>v\S+)") == [
+        (60, "v2.14.0", False), (1200, "", True), (1800, "v2.14.0", False),
+    ]  # fmt: skip
+
+
+def test_a_downtime_that_was_entered_late_begins_when_it_was() -> None:
+    rows = [downtime(60, "deploy 1.2", trigger_time=str(BEGIN + 100))]
+    assert deploys(rows, deploys_="deploy*") == [(100, "1.2", False)]
+
+
+def test_deploys_need_to_be_told_which_they_are() -> None:
+    source = Icinga(name="icinga", url="http://127.0.0.1:1", scope=Scope(hosts=("app01",)))
+    assert "deploys" not in source.given
+    with pytest.raises(SourceError, match="which downtime is a deploy"):
+        list(source.deploys(utc(BEGIN), utc(BEGIN + 3600), Deadline(10)))
 
 
 def document(moment: str, **fields: Any) -> dict[str, Any]:
@@ -215,6 +323,49 @@ def test_the_documents_of_its_own_writer() -> None:
         (800, "app01", "http", "state", "OK", ""),
     ]
     assert gaps(items) == []
+
+
+def test_the_state_is_that_of_the_check_not_of_the_moment_of_writing() -> None:
+    """Icinga's writer is behind in a burst: a document has the state of now, its check result that of then."""
+    after = {"attempt": 2, "reachable": True, "state": 2, "state_type": 0}
+    hits = [
+        document("2026-11-22T23:36:55.0+0000", state=0, last_hard_state=0, **{"check_result.vars_after": after}),
+        document("2026-11-22T23:36:56.0+0000", state=2, **{"check_result.vars_after": {"state": 0, "state_type": 1}}),
+        # What a host's check says is not yet the host's state: a warning is UP.
+        document(
+            "2026-11-22T23:36:57.0+0000", service=None, check_result={"vars_after": {"state": 1, "state_type": 1}}
+        ),
+        document(
+            "2026-11-22T23:36:58.0+0000", service=None, **{"check_result.vars_after": {"state": 2, "state_type": 1}}
+        ),
+    ]
+    items, _ = served({**ELASTIC, "icinga2-": search(hits)}, history="elasticsearch")
+    assert brief(items) == [
+        (615, "app01", "http", "state", "CRITICAL", "soft"),
+        (616, "app01", "http", "state", "OK", "hard"),
+        (617, "app01", "", "state", "UP", "hard"),
+        (618, "app01", "", "state", "DOWN", "hard"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "named", "expected"),
+    [
+        ("PROBLEM", "CRITICAL", ("notification", "CRITICAL")),
+        ("state", "OK", ("notification", "RECOVERY")),
+        ("recovery", "", ("notification", "RECOVERY")),
+        ("OK", "OK", ("notification", "RECOVERY")),
+        ("custom", "", ("notification", "CUSTOM")),
+        ("dt_start", "", ("downtime", "STARTED")),
+        ("downtime_start", "", ("downtime", "STARTED")),
+        ("DOWNTIMEREMOVED", "", ("downtime", "CANCELLED")),
+        ("flapping_end", "", ("flapping", "STOPPED")),
+        ("FLAPPINGSTART", "", ("flapping", "STARTED")),
+        ("ack", "WARNING", ("acknowledgement", "")),
+    ],
+)
+def test_the_places_spell_notifications_each_in_their_way(said: str, named: str, expected: tuple[str, str]) -> None:
+    assert asking.told(said, named) == expected
 
 
 def test_an_index_in_which_nothing_was_written_is_a_gap() -> None:

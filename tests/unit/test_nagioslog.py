@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from opsbrief.errors import SourceError
 from opsbrief.model.evidence import Event, Gap
 from opsbrief.model.scope import Scope
-from opsbrief.model.window import Span, utc
+from opsbrief.model.window import Deploy, Span, TimeKind, utc
 from opsbrief.readers.alarms import nagios
 from opsbrief.readers.alarms.whose import Whose, called
 from opsbrief.sources.nagioslog import NagiosLog
@@ -197,3 +198,41 @@ def test_every_event_says_where_it_comes_from(tmp_path: Path) -> None:
     assert all(one.origin.digest.startswith("sha256:") and one.origin.url.endswith("nagios.log") for one in events)
     assert all(one.at.tzinfo is UTC for one in events)
     assert events[0].at - datetime.fromtimestamp(BEGIN, UTC) == timedelta(seconds=251)
+
+
+def deploys(path: Path, text: str, **options: Any) -> list[tuple[int, str, str, bool]]:
+    path.write_text(text)
+    source = NagiosLog(name="nagios", path=str(path), scope=Scope(hosts=("app01",)), **options)
+    found = list(source.deploys(utc(BEGIN), utc(BEGIN + 3600), Deadline(10)))
+    assert all(isinstance(one, Deploy) and one.time_kind is TimeKind.DEPLOY_START for one in found)
+    return [
+        (int(one.at.timestamp()) - BEGIN, one.ref, one.note, one.rollback) for one in found if isinstance(one, Deploy)
+    ]  # fmt: skip
+
+
+def test_a_downtime_planned_for_a_deploy_is_one_at_its_planned_begin(tmp_path: Path) -> None:
+    plan = "EXTERNAL COMMAND: SCHEDULE_"
+    text = f"""\
+[{BEGIN - 7200}] {plan}HOST_DOWNTIME;app01;{BEGIN + 60};{BEGIN + 660};1;0;7200;jenkins;deploy 2.14.0; shop
+[{BEGIN - 7200}] {plan}SVC_DOWNTIME;app01;http;{BEGIN + 90};{BEGIN + 660};1;0;7200;jenkins;deploy 2.14.0; shop
+[{BEGIN + 60}] HOST DOWNTIME ALERT: app01;STARTED; Host has entered a period of scheduled downtime
+[{BEGIN + 500}] {plan}HOST_DOWNTIME;app01;{BEGIN + 500};{BEGIN + 660};1;0;7200;mira;new disk
+[{BEGIN + 900}] {plan}HOST_DOWNTIME;db01;{BEGIN + 900};{BEGIN + 1660};1;0;7200;jenkins;deploy of others
+[{BEGIN + 950}] {plan}HOST_DOWNTIME;app01;soon;{BEGIN + 1660};1;0;7200;jenkins;deploy 2.15.0
+[{BEGIN + 960}] {plan}HOST_DOWNTIME;app01
+[{BEGIN + 970}] {plan}HOST_DOWNTIME;app01;{BEGIN + 1000};{BEGIN + 1660};1;0;7200;jenkins;deploy: rollback to 2.13.9
+"""
+    expected = [
+        (60, "2.14.0", "downtime: deploy 2.14.0; shop", False),
+        (1000, "2.13.9", "downtime: deploy: rollback to 2.13.9", True),
+    ]
+    assert deploys(tmp_path / "log", text, deploys_="deploy*") == expected
+    assert deploys(tmp_path / "log", text, deploys_="jenkins") == expected
+    assert deploys(tmp_path / "log", text, deploys_=("nothing", "new*"))[0][1:3] == ("", "downtime: new disk")
+
+
+def test_deploys_need_to_be_told_which_they_are(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="which downtime is a deploy"):
+        deploys(tmp_path / "log", ICINGA)
+    with pytest.raises(SourceError, match="deploy_ref"):
+        deploys(tmp_path / "log", ICINGA, deploys_="x", deploy_ref="(")

@@ -6,7 +6,20 @@ Pure: the same evidence gives the same findings in the same order, offline, next
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from opsbrief.analysis import alibi, changes, hosts, impact, look, patterns, shift, timeline, volume
+from opsbrief.analysis import (
+    alibi,
+    blast,
+    changes,
+    clocks,
+    hosts,
+    impact,
+    look,
+    patterns,
+    shift,
+    thresholds,
+    timeline,
+    volume,
+)
 from opsbrief.analysis.shift import placebo
 from opsbrief.model.evidence import Evidence
 from opsbrief.model.finding import Finding
@@ -22,6 +35,9 @@ STEPS: tuple[Step, ...] = (
     patterns.find,
     alibi.find,
     changes.find,
+    blast.find,
+    thresholds.find,
+    clocks.find,
     timeline.find,
     hosts.find,
     look.find,
@@ -41,4 +57,4 @@ def _effect() -> tuple[Step, ...]:
     """Return the steps that measure the effect of a fix."""
     from opsbrief.analysis import effect  # noqa: PLC0415 - most briefs are not about a fix
 
-    return effect.find, changes.find, timeline.find, look.find
+    return effect.find, changes.find, thresholds.find, timeline.find, look.find

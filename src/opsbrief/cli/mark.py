@@ -34,7 +34,7 @@ is printed, one place a line. Exit codes: 0 written everywhere; 1 not everywhere
 def command(
     settings: Settings, kind: str, text: str, at: str, service: str | None, to: tuple[str, ...], *, as_json: bool
 ) -> int:
-    """Write a deploy, a fix or a note to Graphite or a deploy log."""
+    """Write a deploy, a fix or a note to Graphite, Grafana or a deploy log."""
     from opsbrief.remember import mark  # noqa: PLC0415 - after --help
 
     config = settings.load()

@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("effect", "Show what a fix did to everything that a brief called changed."),
         ("window", "Resolve --since and --until and explain how."),
         ("deploys", "List the deploys that the deploy logs know."),
-        ("mark", "Write a deploy, a fix or a note to Graphite or a deploy log."),
+        ("mark", "Write a deploy, a fix or a note to Graphite, Grafana or a deploy log."),
     ),
     "On a schedule": (("weekly", "Sum up every release of the week, for cron."),),
     "One kind of evidence": (

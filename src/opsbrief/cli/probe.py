@@ -12,16 +12,18 @@ from opsbrief.collect import Job, Listener, Runner, Tray
 from opsbrief.config import Config, Service
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Reading, Release, Run, Series
-from opsbrief.model.scope import Scope
+from opsbrief.model.scope import Metric, Scope
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.source import DeployLog, Source
 from opsbrief.timespec import spell
 from opsbrief.transport.deadline import Deadline
 
 SPAN = timedelta(hours=1)
+_NAMED = 8  # metrics of a dashboard in one line
 DEPLOYS = timedelta(days=30)  # how far back a deploy log is asked
 
 Sourced = tuple[str, Source]
+Answer = Item | Metric | Deploy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class Question:
         """Whether the answer depends on the service."""
         return not self.deploys and bool(self.source.given & {"metrics", "logs", "alarms"})
 
-    def job(self, window: Window, timeout: float | None = None) -> "Job[Item | Deploy]":
+    def job(self, window: Window, timeout: float | None = None) -> "Job[Answer]":
         """Return it as a job for the runner."""
         return Job(
             name=f"{self.source.name} (deploys)" if self.deploys else self.source.name,
@@ -92,7 +94,7 @@ class Question:
             start=lambda deadline: self._ask(window, deadline),
         )
 
-    def _ask(self, window: Window, deadline: Deadline) -> Iterator[Item | Deploy | Gap]:
+    def _ask(self, window: Window, deadline: Deadline) -> Iterator["Answer | Gap"]:
         if not self.deploys:
             yield from self.source.collect(window, deadline)
         elif isinstance(self.source, DeployLog):
@@ -103,15 +105,15 @@ def ask(
     questions: Sequence[Question], window: Window, *, timeout: float | None = None, listen: Listener | None = None
 ) -> list[Found]:
     """Ask all at once, each under its own deadline."""
-    runner: Runner[Item | Deploy] = Runner([question.job(window, timeout) for question in questions], listen)
+    runner: Runner[Answer] = Runner([question.job(window, timeout) for question in questions], listen)
     trays = runner.run()
     return [_found(question, tray, window) for question, tray in zip(questions, trays, strict=True)]
 
 
-def _found(question: Question, tray: "Tray[Item | Deploy]", window: Window) -> Found:
+def _found(question: Question, tray: "Tray[Answer]", window: Window) -> Found:
     words: list[str] = []
     figures: dict[str, Any] = {}
-    for say in (_series, _logs, _changes, _events, _runs, _readings, _deploys):
+    for say in (_dashboard, _series, _logs, _changes, _events, _runs, _readings, _deploys):
         said, counted = say(tray.items, window.end)
         words += said
         figures |= counted
@@ -151,7 +153,15 @@ def _missing(question: Question, figures: Mapping[str, Any]) -> Gap | None:
 
 
 Said = tuple[list[str], dict[str, Any]]
-Items = Sequence[Item | Deploy]
+Items = Sequence[Answer]
+
+
+def _dashboard(items: Items, _now: datetime) -> Said:
+    found = [item.name for item in items if isinstance(item, Metric) and not item.rank]
+    if not found:
+        return [], {}
+    shown = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+    return [f"the dashboard found {_count(len(found), 'metric')}: {shown}"], {"dashboard": found}
 
 
 def _series(items: Items, now: datetime) -> Said:

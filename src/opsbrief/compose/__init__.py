@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from opsbrief import text
-from opsbrief.compose import details, figures, front, verdict, words
+from opsbrief.compose import details, figures, fit, front, verdict, words
 from opsbrief.compose.case import Case, message, said, where
 from opsbrief.model.brief import Brief, Line, Paragraph, Scorecard, Section
 from opsbrief.model.evidence import Evidence
@@ -23,13 +23,17 @@ def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = F
     headline, tone = verdict.headline(case)
     key = figures.key(case)
     others, left = figures.rest(case, key)
+    first = fit.fitted(
+        f"{case.service} · {headline}",
+        lambda rows, instants: (*front.page(case, key, rows, instants), _onward(case)),
+    )
     return Brief(
         title=f"{case.service}: {headline}",
         subject=words.cut(f"[opsbrief] {case.service}: {headline}", words.SUBJECT),
         pager=_pager(case, headline),
         headline=headline,
         tone=tone,
-        sections=(*front.page(case, key), _onward(case), *details.pages(case, others, left)),
+        sections=(*first, *details.pages(case, others, left)),
         service=case.service,
         start=case.window.start,
         end=case.window.end,

@@ -11,7 +11,8 @@ from opsbrief.compose.words import Clock, natural
 from opsbrief.model.brief import Tone
 from opsbrief.model.chart import MarkKind, Moment
 from opsbrief.model.evidence import Change, Event, Evidence, Series
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, lead, telling
+from opsbrief.sightings import once
 
 NEAR = 7200.0  # seconds around the anchor within which another deploy log speaks of the same deploy
 MARKS = 200  # restarts and alarms that are marked at most
@@ -70,12 +71,12 @@ class Case:
     @cached_property
     def shifts(self) -> tuple[Finding, ...]:
         """One finding a metric, in the order of telling: changed, worse, key, configured, strong."""
-        return tuple(sorted(self.all("shift"), key=_telling))
+        return tuple(sorted(self.all("shift"), key=telling))
 
     @cached_property
     def lead(self) -> Finding | None:
         """The metric that the brief is about: the first that changed."""
-        return next((f for f in self.shifts if f.verdict is Verdict.CHANGED), None)
+        return lead(self.findings)
 
     @cached_property
     def patterns(self) -> tuple[Finding, ...]:
@@ -210,23 +211,6 @@ def message(pattern: Finding, cap: int) -> str:
     return words.cut(_LOGGER.sub("", whole) or whole, cap)
 
 
-def better(shift: Finding) -> bool:
-    """Return whether a metric changed in the direction that is not its worse one."""
-    return shift.verdict is Verdict.CHANGED and shift.facts.get("worse") == "good"
-
-
-def _telling(shift: Finding) -> tuple[object, ...]:
-    order = {Verdict.CHANGED: 0, Verdict.BEGAN_BEFORE: 1, Verdict.CANNOT_TELL: 2}
-    return (
-        order.get(shift.verdict, 3),
-        better(shift),
-        not shift.facts.get("key"),
-        bool(shift.facts.get("rank")),
-        bool(shift.facts.get("impact")),
-        -shift.score,
-    )
-
-
 def _marks(evidence: Evidence) -> Iterator[Moment]:
     whole, receipt = evidence.window.whole, evidence.window.receipt
     for candidate in receipt.candidates if receipt else ():
@@ -234,13 +218,22 @@ def _marks(evidence: Evidence) -> Iterator[Moment]:
         if whole.start <= deploy.at < whole.end and not candidate.taken and abs(candidate.offset) > NEAR:
             yield Moment("deploy", deploy.at, text.line(deploy.ref, 40))
     count = 0
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         kind: MarkKind | None = "restart" if event.kind == "restart" else "alarm" if _alarm(event) else None
         if kind and whole.start <= event.at < whole.end and count < MARKS:
             count += 1
             yield Moment(kind, event.at, text.line(event.host, 60))
+    applied: set[tuple[str, int]] = set()
     for change in evidence.items(Change):
-        if change.role == "infrastructure" and change.in_window and whole.start <= change.at < whole.end:
+        if change.role != "infrastructure" or not change.in_window or not whole.start <= change.at < whole.end:
+            continue
+        if change.kind == "resource":  # eight nodes with ten resources each are one mark in ten minutes
+            key = (change.version, int(change.at.timestamp() // 600))
+            if change.state == "noop" or key in applied:
+                continue
+            applied.add(key)
+            yield Moment("change", change.at, words.cut(f"Puppet {change.version[:10]}", 40))
+        else:
             yield Moment("change", change.at, words.cut(change.summary, 40))
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from opsbrief import phrase, text
-from opsbrief.compose import looks, words
-from opsbrief.compose.case import TONES, Case, better, does, folded, hosts, real, refs, said, where, whole
-from opsbrief.compose.front import first_seen, timeline
+from opsbrief.compose import alibi, looks, words
+from opsbrief.compose.alibi import both
+from opsbrief.compose.case import TONES, Case, does, folded, hosts, real, refs, said, where, whole
+from opsbrief.compose.front import first_seen, instant
 from opsbrief.compose.gaps import section as sources
 from opsbrief.compose.receipts import section as receipts
 from opsbrief.model.brief import (
@@ -20,7 +21,7 @@ from opsbrief.model.brief import (
     Verbatim,
 )
 from opsbrief.model.evidence import Change, Release
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, better
 
 ROWS = 120  # rows of a table on a later page
 EXAMPLES = 60  # log patterns with an example
@@ -32,7 +33,7 @@ def pages(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Sectio
     for name, heading, blocks in (
         ("metrics", "All metrics", _metrics(case, figures, left)),
         ("patterns", "All news in the logs, with an example each", _patterns(case)),
-        ("alibi", "Infrastructure: what was looked at", _alibi(case)),
+        ("alibi", "Infrastructure: what was looked at", alibi.page(case)),
         ("commits", "The release: commits and files", _commits(case)),
         ("other", "Other changes", _other(case)),
         ("events", "Timeline, complete", _events(case)),
@@ -61,7 +62,7 @@ def _metrics(case: Case, figures: tuple[Figure, ...], left: int) -> Iterator[Blo
             cut=max(0, len(case.shifts) - ROWS),
         )
     for wide in case.all("wide-net")[:1]:
-        yield Paragraph(text=_both(wide), refs=refs(wide))
+        yield Paragraph(text=both(wide), refs=refs(wide))
     if figures:
         yield Gallery(figures=figures)
     if left:
@@ -130,11 +131,6 @@ def _known(case: Case, finding: Finding) -> str:
     return f"{finding.verdict} {said(finding, 'level', 12)}".strip() + f": {', '.join(parts)}"
 
 
-def _alibi(case: Case) -> Iterator[Block]:
-    for finding in case.all("alibi"):
-        yield Paragraph(text=_both(finding), refs=refs(finding))
-
-
 def _commits(case: Case) -> Iterator[Block]:
     for release in list(case.evidence.items(Release))[:3]:
         ends = f"{text.line(release.base, 60)}..{text.line(release.head, 60)}"
@@ -178,22 +174,40 @@ def _changes(case: Case, changes: tuple[Change, ...], caption: str) -> Table:
 
 
 def _other(case: Case) -> Iterator[Block]:
-    for finding in case.all("other-change"):
-        yield Paragraph(text=_both(finding), refs=refs(finding))
+    for finding in (*case.all("other-change"), *case.all("threshold")):
+        yield Paragraph(text=both(finding), refs=refs(finding))
     for role, caption in (
         ("infrastructure", "Infrastructure: changes in the window, and the last one before it"),
         ("", "Changes without a role"),
     ):
         found = tuple(
-            change for change in case.evidence.items(Change) if change.role == role and change.kind != "deploy"
+            change
+            for change in case.evidence.items(Change)
+            if change.role == role and change.kind not in ("deploy", "resource")
         )
         if found:
             yield _changes(case, tuple(sorted(found, key=lambda change: change.at, reverse=True)), caption)
 
 
 def _events(case: Case) -> Iterator[Block]:
-    if len(case.all("timeline")) > 10:
-        yield timeline(case, 200)
+    found = [finding for finding in case.all("timeline") if finding.onset]
+    found.sort(key=lambda finding: finding.onset.at if finding.onset else case.window.start)
+    if found:
+        yield Table(
+            columns=(Column(heading="When"), Column(heading="What"), Column(heading="By")),
+            rows=tuple(
+                (
+                    Cell(text=case.moment(finding.onset.at)),
+                    Cell(text=instant(finding, 200), refs=finding.basis[:2]),
+                    Cell(text=said(finding, "source", 60)),
+                )
+                for finding in found
+                if finding.onset
+            ),
+            caption="Everything in the order of time, by the clock of each source",
+        )
+    for finding in case.all("clock"):
+        yield Paragraph(text=both(finding), refs=refs(finding))
 
 
 def _method(case: Case) -> Iterator[Block]:
@@ -235,7 +249,3 @@ def _method(case: Case) -> Iterator[Block]:
         columns=(Column(heading="Setting"), Column(heading="Value")),
         rows=tuple((Cell(text=name), Cell(text=value, code=True)) for name, value in rows),
     )
-
-
-def _both(finding: Finding) -> str:
-    return f"{words.sentence(text.line(finding.headline))} {words.sentence(text.line(finding.detail))}".strip()

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import NEWS, better, does, said, where
+from opsbrief.compose.case import NEWS, does, said, where
 from opsbrief.model.brief import Tone
 from opsbrief.model.digest import Episode
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, better
 
 _BAD_LOGS = ("ERROR", "FATAL")
 

@@ -15,22 +15,19 @@ from opsbrief.compose.verdict import verdicts
 from opsbrief.model.brief import Cell, Column, Entry, Figure, Line, Scorecard, Section, Table, Timeline, Tone
 from opsbrief.model.finding import Finding, Verdict
 
-PATTERNS = 10
-ENTRIES = 7
 
-
-def page(case: Case, figure: Figure | None) -> Iterator[Section]:
-    """Yield the sections of the first page, in order."""
+def page(case: Case, figure: Figure | None, rows: int, instants: int) -> Iterator[Section]:
+    """Yield the sections of the first page with so many patterns of the logs and instants of the timeline."""
     yield Section(name="verdict", heading="", blocks=(Scorecard(lines=(*window(case), *verdicts(case))),))
     if figure:
         yield Section(name="graph", heading="", blocks=(figure,))
     if lines := tuple(places(case)):
         yield Section(name="where", heading="Where", blocks=(Scorecard(lines=lines),))
-    if logs := news(case):
+    if logs := news(case, rows):
         yield Section(name="logs", heading="New in the logs", blocks=(logs,))
     yield Section(name="changes", heading="What was changed", blocks=(Scorecard(lines=tuple(changes(case))),))
     if case.all("timeline"):
-        yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, ENTRIES),))
+        yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, instants, 72),))
     yield Section(name="coverage", heading="What this rests on", blocks=(Scorecard(lines=tuple(coverage(case))),))
 
 
@@ -62,7 +59,7 @@ def _taken(case: Case) -> str:
     return expression + " · ".join(parts[:4])
 
 
-def news(case: Case) -> Table | None:
+def news(case: Case, rows: int) -> Table | None:
     """Return the log patterns that are new, exploded or vanished, with rates; None when no logs were read."""
     summary = case.first("log-summary")
     if not case.patterns and (summary is None or summary.verdict is Verdict.CANNOT_TELL):
@@ -73,6 +70,7 @@ def news(case: Case) -> Table | None:
         if f.verdict is Verdict.CHANGED and f.facts.get("level") in ("ERROR", "FATAL")
     ]
     told = [text.line(summary.headline)] if summary else []
+    rows += len(case.patterns) == rows + 1  # "and 1 more" takes the line that the one would have
     return Table(
         columns=(
             Column(heading="What"),
@@ -81,9 +79,9 @@ def news(case: Case) -> Table | None:
             Column(heading="Per minute", align="right"),
             Column(heading="First seen", align="right"),
         ),
-        rows=tuple(_pattern(case, finding) for finding in case.patterns[:PATTERNS]),
+        rows=tuple(_pattern(case, finding) for finding in case.patterns[:rows]),
         caption="; ".join([*told, *louder[:2]]),
-        cut=max(0, len(case.patterns) - PATTERNS),
+        cut=max(0, len(case.patterns) - rows),
     )
 
 
@@ -106,19 +104,19 @@ def first_seen(case: Case, finding: Finding) -> str:
     return f"{case.moment(finding.onset.at)}{', at start only' if finding.facts.get('starting') else ''}"
 
 
-def timeline(case: Case, most: int) -> Timeline:
-    """Return the instants in order; when there are more than ``most``, those that tell most."""
+def timeline(case: Case, most: int, cap: int = 200) -> Timeline:
+    """Return the instants in order, each in ``cap`` characters; of more than ``most``, those that tell most."""
     ranked = [finding for finding in case.all("timeline") if finding.onset and finding.subject != "end"]
     shown = sorted(ranked[:most], key=lambda finding: finding.onset.at if finding.onset else case.window.start)
     entries = tuple(
-        Entry(at=case.moment(finding.onset.at, seconds=False), text=_instant(finding, 72 if most == ENTRIES else 200))
+        Entry(at=case.moment(finding.onset.at, seconds=False), text=instant(finding, cap))
         for finding in shown
         if finding.onset
     )
     return Timeline(entries=entries, cut=len(ranked) - len(shown))
 
 
-def _instant(finding: Finding, cap: int) -> str:
+def instant(finding: Finding, cap: int) -> str:
     """Return what happened; of a log line the message without its thread and logger."""
     what, colon, said_ = text.line(finding.headline, 1000).partition(": ")
     if finding.subject == "first-error" and colon:

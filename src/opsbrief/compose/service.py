@@ -1,15 +1,17 @@
 """The page of one service in a digest: each release, the comparison with the week before, the graphs."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from opsbrief import phrase, text
 from opsbrief.compose import episode as told
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, better, message, real, said
+from opsbrief.compose.case import TONES, message, real, said
 from opsbrief.compose.gaps import KINDS, alike
 from opsbrief.model.brief import Block, Cell, Column, Line, Paragraph, Scorecard, Table, Tone
 from opsbrief.model.digest import Digest, Episode, Report, change_key, pattern_key, release_key
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.evidence import Change
+from opsbrief.model.finding import Finding, Verdict, better
 
 PATTERNS = 20
 CHANGES = 20
@@ -174,7 +176,7 @@ def _share(finding: Finding, report: Report) -> str:
 
 def _changes(digest: Digest, report: Report, clock: words.Clock) -> Iterator[Block]:
     """Yield the changes of the infrastructure that were not told before."""
-    fresh = [one for one in report.changes if digest.news(report.service, change_key(one))]
+    fresh = _together([one for one in report.changes if digest.news(report.service, change_key(one))])
     if fresh:
         yield Table(
             columns=(Column(heading="When"), Column(heading="Kind"), Column(heading="Ref"), Column(heading="What")),
@@ -182,9 +184,7 @@ def _changes(digest: Digest, report: Report, clock: words.Clock) -> Iterator[Blo
                 (
                     Cell(text=f"{clock.weekday(one.at)} {clock.time(one.at, seconds=False)}"),
                     Cell(text=one.kind),
-                    Cell(
-                        text=text.line(one.ref, 40)[:10] if one.kind == "commit" else text.line(one.ref, 40), code=True
-                    ),
+                    Cell(text=text.line(one.ref, 40)[: 40 if one.kind in ("tag", "deploy") else 10], code=True),
                     Cell(text=words.cut(one.summary, 120)),
                 )
                 for one in sorted(fresh, key=lambda one: one.at)[:CHANGES]
@@ -198,6 +198,22 @@ def _changes(digest: Digest, report: Report, clock: words.Clock) -> Iterator[Blo
         yield Paragraph(text="Changes of the infrastructure: none.", tone="muted")
     else:
         yield Paragraph(text="Changes of the infrastructure: cannot tell, no source records them.", tone="unknown")
+
+
+def _together(changes: Sequence[Change]) -> list[Change]:
+    """Return the changes with what Puppet did of one version in one row: "applied on 8 nodes: File[...]"."""
+    rest = [one for one in changes if one.kind != "resource"]
+    groups: dict[tuple[str, str], list[Change]] = {}
+    for one in changes:
+        if one.kind == "resource":
+            what = "put back what was changed by hand" if one.corrective else str(one.state or "changed")
+            groups.setdefault((one.version, what), []).append(one)
+    for (version, did), each in groups.items():
+        nodes = phrase.count(len({host for one in each for host in one.hosts}), "node")
+        named = phrase.listed([text.line(ref, 60) for ref in words.unique(one.ref for one in each)])
+        first = min(each, key=lambda one: one.at)
+        rest.append(replace(first, ref=version, summary=f"Puppet {did} on {nodes}: {named}"))
+    return rest
 
 
 def _missing(report: Report) -> Iterator[Line]:

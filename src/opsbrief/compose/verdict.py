@@ -5,18 +5,18 @@ from dataclasses import replace
 
 from opsbrief import phrase, text
 from opsbrief.compose import words
-from opsbrief.compose.case import TONES, Case, better, detail, does, message, refs, said, where, whole
+from opsbrief.compose.case import TONES, Case, detail, does, message, refs, said, where, whole
 from opsbrief.model.brief import Line, Tone
 from opsbrief.model.evidence import Evidence, LogSample
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, better
 
-_LOGS = frozenset(("elasticsearch", "logfile", "loki"))  # types of sources that give log lines and nothing else
+COVERAGE = 80  # characters of what "ruled out" rests on
 CHANGED = 3  # metrics named on the first page; the others are counted
 
 
 def logged(evidence: Evidence) -> bool:
     """Return whether any source was asked for log lines, answered or not, or gave some."""
-    return any(outcome.type in _LOGS for outcome in evidence.outcomes) or any(evidence.items(LogSample))
+    return any("logs" in outcome.gives for outcome in evidence.outcomes) or any(evidence.items(LogSample))
 
 
 def headline(case: Case) -> tuple[str, Tone]:
@@ -64,10 +64,13 @@ def verdicts(case: Case) -> Iterator[Line]:
     """Say what changed, what is ruled out, whether users feel it, what cannot be told, how sure that is."""
     yield from _changed(case)
     alibis = case.all("alibi")
-    yield from (_line(str(f.verdict).capitalize(), f) for f in alibis if f.verdict is not Verdict.CANNOT_TELL)
+    for alibi in [f for f in alibis if f.verdict is not Verdict.CANNOT_TELL]:
+        yield replace(_line(str(alibi.verdict).capitalize(), alibi), detail=detail(alibi, COVERAGE))
     yield from _users(case)
     # Its headline says what is missing; what was looked at stands on a page of its own.
-    yield from (replace(_line("Cannot tell", f), detail="") for f in alibis if f.verdict is Verdict.CANNOT_TELL)
+    for alibi in [f for f in alibis if f.verdict is Verdict.CANNOT_TELL]:
+        again = next((clause for clause in alibi.detail.split("; ") if clause.startswith("ask again")), "")
+        yield replace(_line("Cannot tell", alibi), detail=text.line(again, 60))
     yield from _unclear(case)
     for shift in [f for f in case.shifts if f.verdict is Verdict.BEGAN_BEFORE and not f.facts.get("rank")][:2]:
         yield replace(_line("Began before", shift), detail="")

@@ -155,6 +155,7 @@ def _opening(page: _Page) -> Iterator[Line]:
         changed = f", {bad} of them with something changed" if bad else ""
         yield Line(label="More", text=f"{phrase.count(len(rest), 'release')}{changed}: see the services", tone="muted")
     yield from _week(page)
+    yield from _ground(page)
     yield from _old(page)
     for note in digest.notes:
         yield Line(label="Note", text=text.line(note, 400), tone="unknown")
@@ -185,6 +186,22 @@ def _week(page: _Page) -> Iterator[Line]:
     idle = [service.name(report) for report in reports if not report.episodes]
     if idle:
         yield Line(label="No release", text=words.listing(idle, 12))
+
+
+def _ground(page: _Page) -> Iterator[Line]:
+    """Say what was changed of the infrastructure in the period: commits, and what Puppet did to the nodes."""
+    changes = {(one.kind, one.ref, one.hosts, one.at): one for report in page.digest.reports for one in report.changes}
+    commits = len({one.ref for one in changes.values() if one.kind == "commit"})
+    applied = [one for one in changes.values() if one.kind == "resource" and one.state != "noop"]
+    parts = [phrase.count(commits, "commit")] if commits else []
+    if applied:
+        nodes = phrase.count(len({host for one in applied for host in one.hosts}), "node")
+        parts.append(f"Puppet changed {phrase.count(len(applied), 'resource')} on {nodes}")
+        drift, failed = sum(one.corrective for one in applied), sum(one.state == "failed" for one in applied)
+        parts += [f"{drift} of them changed by hand before"] if drift else []
+        parts += [f"{failed} of them failed"] if failed else []
+    if parts:
+        yield Line(label="Infrastructure", text=", ".join(parts), detail="by service on the later pages")
 
 
 def _moved(finding: Finding) -> str:

@@ -16,7 +16,7 @@ from opsbrief.config.option import suggest
 from opsbrief.config.tree import Items, Keys, Mark, Node, Table, Text, kind
 from opsbrief.config.values import Config, Service, ServiceOptions, Sourced
 from opsbrief.errors import ConfigError, OpsbriefError, Problem
-from opsbrief.model.scope import Scope
+from opsbrief.model.scope import Dashboard, Scope
 from opsbrief.settings import Defaults, Deliver, Redact
 from opsbrief.source import DeployLog, MarkLog, Source
 from opsbrief.text import line
@@ -237,7 +237,7 @@ class _Reader:
             if name not in self._table("sources").entries:
                 self._missing(Text(item.mark, name), path, "source", able)
             elif name in sources and name not in able:
-                hint = f"these can: {', '.join(able)}" if able else "a graphite or a deploylog can"
+                hint = f"these can: {', '.join(able)}" if able else "a graphite, a grafana or a deploylog can"
                 self.check.wrong(item.mark, path, f"nothing can be marked in {name!r} ({sources[name][0]})", hint)
             elif name in sources:
                 yield sources[name]
@@ -250,12 +250,14 @@ class _Reader:
                 continue
             self._references(node, path)
             if found := self.check.build(ServiceOptions, node, path):
+                board = found.dashboard
                 scope = Scope(
                     service=name,
                     hosts=found.hosts,
                     metrics=found.metrics,
                     logs=found.logs,
                     infrastructure=found.infrastructure,
+                    dashboard=Dashboard(kind=board) if isinstance(board, str) else board,
                 )
                 made[name] = Service(scope=scope, sources=found.sources, deploys=found.deploys)
         return made

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from opsbrief.config.check import Setting
 from opsbrief.config.option import suggest
 from opsbrief.errors import ConfigError, Problem
-from opsbrief.model.scope import Infrastructure, Logs, Metric, Scope
+from opsbrief.model.scope import Dashboard, Infrastructure, Logs, Metric, Scope
 from opsbrief.secret import Secret
 from opsbrief.settings import Defaults, Deliver, Redact
 from opsbrief.source import AlarmLog, Source
@@ -23,6 +24,10 @@ class ServiceOptions:
         default=(), metadata={"help": "host names; app{1..8} stands for eight", "single": True, "expand": True}
     )
     metrics: tuple[Metric, ...] = field(default=(), metadata={"help": "the series to look at"})
+    dashboard: Literal["collectd"] | Dashboard | None = field(
+        default=None,
+        metadata={"help": "metrics that are found by themselves: collectd, or {kind: collectd, ports: 8080}"},
+    )
     logs: tuple[Logs, ...] = field(default=(), metadata={"help": "which log lines are its own", "single": True})
     infrastructure: Infrastructure = field(
         default_factory=Infrastructure, metadata={"help": "what its ground is, for ruling it out"}

@@ -96,17 +96,25 @@ def _turns(times: npt.NDArray[np.int64], end: datetime, fixed: timedelta) -> tup
     return start, int(np.searchsorted(times, fix.timestamp())) if fix else None
 
 
-def restarts(end: datetime, fixed: timedelta = NEVER) -> dict[str, tuple[datetime, ...]]:
-    """Return when each host was restarted by the watchdog."""
+def leaks(end: datetime, fixed: timedelta = NEVER) -> dict[str, Leak]:
+    """Return each application server's connections, minute by minute, and its restarts."""
     times = minutes(end)
     start, stop = _turns(times, end, fixed)
     found = {}
     for number, host in enumerate(HOSTS):
         rng = np.random.default_rng([2140, number])
         usual = np.maximum(2.0, daily(times, 18, 44) + _rough(rng, len(times), 2.5))
-        indices = leak(rng, usual, start, 3.0 + 0.25 * (number % 4), stop).restarts
-        found[host] = tuple(datetime.fromtimestamp(int(times[index]), end.tzinfo) for index in indices)
+        found[host] = leak(rng, usual, start, 3.0 + 0.25 * (number % 4), stop)
     return found
+
+
+def restarts(end: datetime, fixed: timedelta = NEVER) -> dict[str, tuple[datetime, ...]]:
+    """Return when each host was restarted by the watchdog."""
+    times = minutes(end)
+    return {
+        host: tuple(datetime.fromtimestamp(int(times[index]), end.tzinfo) for index in found.restarts)
+        for host, found in leaks(end, fixed).items()
+    }
 
 
 def _rough(rng: np.random.Generator, count: int, size: float) -> Values:

@@ -111,7 +111,8 @@ def pattern_key(finding: Finding) -> str:
 
 def change_key(change: Change) -> str:
     """Return what the ledger calls a change of the infrastructure."""
-    return _key("change", change.kind, change.ref, *change.hosts)
+    when = (f"{change.at:%Y%m%d%H%M}",) if change.kind == "resource" else ()  # one file may change every week
+    return _key("change", change.kind, change.ref, *change.hosts, *when)
 
 
 def shift_key(finding: Finding, end: datetime) -> str:

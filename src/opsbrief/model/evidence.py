@@ -44,6 +44,7 @@ class Series:
     metric: str = ""  # name of the scope's Metric that asked for it
     host: str = ""
     unit: str = ""
+    worse: Literal["up", "down", "either"] = "either"  # what the source knows of it, where the metric says nothing
     span: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     consolidation: str = "average"  # how the store folds points together: average, max, last, ...
@@ -129,6 +130,16 @@ class Addition:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One line of a file that a commit changed: as it was, as it is."""
+
+    path: str
+    line: int  # in the file as it is
+    old: str
+    new: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Somebody or something changed something: a commit, a tag, a deploy, a Puppet resource."""
@@ -139,6 +150,7 @@ class Change:
     summary: str
     role: Role = ""
     files: tuple[FileStat, ...] = ()
+    edits: tuple[Edit, ...] = ()  # bounded; of a commit to what looks like the configuration of monitoring
     merge: bool = False
     first_parent: bool = True  # on the branch itself, not inside a merged one
     in_window: bool = True  # False: the last one before the window, shown as such
@@ -244,6 +256,7 @@ class Outcome:
     source: str
     type: str  # "graphite", "git", ...
     role: Role = ""
+    gives: tuple[str, ...] = ()  # the kinds of evidence it can give as it is configured: "logs", "metrics", ...
     items: tuple[Item, ...] = ()
     gaps: tuple[Gap, ...] = ()
     took: float = 0.0

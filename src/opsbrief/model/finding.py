@@ -1,6 +1,6 @@
 """What the analysis may say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -57,3 +57,27 @@ class Finding:
     hosts: tuple[str, ...] = ()
     facts: Mapping[str, float | int | str | None] = field(default_factory=dict)
     id: str = ""
+
+
+def better(shift: Finding) -> bool:
+    """Return whether a metric changed in the direction that is not its worse one."""
+    return shift.verdict is Verdict.CHANGED and shift.facts.get("worse") == "good"
+
+
+def telling(shift: Finding) -> tuple[object, ...]:
+    """Sort key of metrics in the order of telling: changed, worse, key, configured, of users last, strong."""
+    order = {Verdict.CHANGED: 0, Verdict.BEGAN_BEFORE: 1, Verdict.CANNOT_TELL: 2}
+    return (
+        order.get(shift.verdict, 3),
+        better(shift),
+        not shift.facts.get("key"),
+        bool(shift.facts.get("rank")),
+        bool(shift.facts.get("impact")),
+        -shift.score,
+    )
+
+
+def lead(findings: Iterable[Finding]) -> Finding | None:
+    """Return the metric that a brief is about: of those that changed the first in the order of telling."""
+    moved = [f for f in findings if f.code == "shift" and f.verdict is Verdict.CHANGED]
+    return min(moved, key=telling, default=None)

@@ -26,7 +26,9 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "kind": ("kind", "time_kind", "type"),
     "hosts": ("hosts", "host"),
 }
-CAPISTRANO = r"Branch \S+ \(at (?P<ref>\S+)\) deployed as release (?P<time>[0-9]{14})\b"
+CAPISTRANO = r"(?P<note>Branch (?P<branch>\S+) \(at (?P<ref>\S*)\) deployed as release (?P<time>[0-9]{14}))\b"
+ROLLBACK = r"\brolled back to release (?P<release>[0-9]{14})\b"  # says no time: see readers.deploys.capistrano
+_DEPLOY_LINE, _BACK_LINE = re.compile(CAPISTRANO), re.compile(ROLLBACK)
 _PAIRED = timedelta(hours=12)  # a start and its end are this close
 
 _FAILED = re.compile(
@@ -86,12 +88,16 @@ class Reader:
     def read(self, lines: Iterable[tuple[int, str]], bad: Bad) -> Iterator[Mark]:
         """Yield a mark per good line of (number, text); number 0 = not known. Blank and # lines are none."""
         for number, line in lines:
-            if not line.strip() or line.lstrip().startswith("#"):
+            if not line.strip() or line.lstrip().startswith("#") or self.timeless(line):
                 continue
             try:
                 yield self.mark(line)
             except (WindowError, ValueError, RecursionError) as error:
                 bad.add(number, line, error.message if isinstance(error, WindowError) else str(error))
+
+    def timeless(self, line: str) -> bool:
+        """Return whether a line is a rollback of Capistrano's, which is known not to say its time."""
+        return self.format in {"auto", "capistrano"} and "\t" not in line and bool(_BACK_LINE.search(line))
 
     def mark(self, line: str) -> Mark:
         """Return the mark of one line. Raises ValueError or WindowError with the reason when it is none."""
@@ -99,7 +105,7 @@ class Reader:
         if way == "regex" and self.pattern:
             return self._match(self.pattern, line, "does not match the pattern")
         if way == "capistrano":
-            return self._match(re.compile(CAPISTRANO), line, "is no deploy with a time")
+            return self._capistrano(line)
         if way == "json":
             return self._json(line)
         if way == "bare" and (found := _BARE.fullmatch(line.strip())):
@@ -108,6 +114,15 @@ class Reader:
         if len(cells) < 2:
             raise ValueError("is not TIME, TAB, ID, TAB, TEXT")
         return self._make(dict(zip(("time", "ref", "note", "status", "kind"), cells, strict=False)), line)
+
+    def _capistrano(self, line: str) -> Mark:
+        """Return a deploy, whose release is called by the UTC second it started; who deployed is left out."""
+        found = _DEPLOY_LINE.search(line)
+        if not found:
+            raise ValueError("is no deploy with a time")
+        parts = {"time": f"{found['time']}Z", "note": found["note"], "kind": TimeKind.DEPLOY_START.value}
+        version = re.fullmatch(r"v?[0-9]+(?:\.[0-9]+)+\S*", found["branch"])
+        return self._make({**parts, "ref": found["branch"] if version else found["ref"]}, line)
 
     def _match(self, pattern: re.Pattern[str], line: str, otherwise: str) -> Mark:
         found = pattern.search(line)
@@ -157,8 +172,9 @@ def moment(said: str, zone: ZoneInfo) -> datetime:
     Raises WindowError when it is none, not absolute, or skipped or shown twice by the clocks.
     """
     said = said.strip()
-    if re.fullmatch(r"[0-9]{14}", said):
-        return local(datetime.strptime(said, "%Y%m%d%H%M%S"), zone)  # noqa: DTZ007 - the zone is added by local()
+    if digits := re.fullmatch(r"([0-9]{14})(Z?)", said):
+        at = datetime.strptime(digits[1], "%Y%m%d%H%M%S")  # noqa: DTZ007 - the zone is added in the next line
+        return at.replace(tzinfo=UTC) if digits[2] else local(at, zone)
     if len(said) >= 19 and said[10] in "T ":
         try:
             found = datetime.fromisoformat(said)

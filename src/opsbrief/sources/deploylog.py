@@ -8,6 +8,7 @@ import hashlib
 import re
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from glob import glob
@@ -20,6 +21,8 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Change, Event, Gap, Item, Origin, Role
 from opsbrief.model.marking import Marking
 from opsbrief.model.window import Deploy, TimeKind, Window
+from opsbrief.readers.deploys import capistrano
+from opsbrief.readers.deploys.capistrano import Rollback
 from opsbrief.readers.marks import FIELDS, Bad, Mark, Reader, settle, written
 from opsbrief.source import Source
 from opsbrief.transport import process
@@ -40,7 +43,8 @@ class DeployLines(Source):
     path: str = field(default="", metadata={"help": "file or glob; or use command", "path": True})
     command: tuple[str, ...] = field(default=(), metadata={"help": "program and arguments, run without a shell"})
     format: Literal["auto", "tsv", "json", "capistrano", "regex"] = field(
-        default="auto", metadata={"help": "of the lines: auto, tsv (time, id, text), json, capistrano, regex"}
+        default="auto",
+        metadata={"help": "of the lines: auto, tsv (time, id, text), json, capistrano (revisions.log), regex"},
     )
     pattern: str = field(
         default="",
@@ -147,15 +151,32 @@ class DeployLines(Source):
         marks: list[Mark] = []
         gaps: list[Gap] = []
         pages = self._output(deadline, gaps) if self.command else self._files(reader, since, deadline, gaps)
-        for lines in pages:
-            for start in range(0, len(lines), _PAGE):
+        for page in pages:
+            for start in range(0, len(page.lines), _PAGE):
                 deadline.remaining()
-                marks += reader.read(lines[start : start + _PAGE], bad)
+                marks += reader.read(page.lines[start : start + _PAGE], bad)
+            told = (line for _, line in page.lines if reader.format in {"auto", "capistrano"})
+            for back in capistrano.rollbacks(told, end=page.end):
+                at = _witnessed(back, page.path)
+                if at:
+                    marks.append(back.mark(at))
+                elif back.before is None or back.before >= since:
+                    gaps.append(self._forgotten(back))
         yield from settle(marks)
         yield from gaps
         if bad.count:
             what = f"{bad.count} line{'s' if bad.count > 1 else ''} of {self._query()}"
             yield self._gap(what, GapKind.BAD_ANSWER, bad.first, "correct them, or set format, pattern or zone")
+
+    def _forgotten(self, back: Rollback) -> Gap:
+        known = [("after", back.after), ("before", back.before)]
+        when = " and ".join(f"{word} {at:%Y-%m-%d %H:%M:%S} UTC" for word, at in known if at)
+        return self._gap(
+            f"the time of the rollback to release {back.release}",
+            GapKind.UNAVAILABLE,
+            f"Capistrano writes none into its log{'; it was ' if when else ''}{when}",
+            "read the log where it lies, beside its symlink current, or mark rollbacks: opsbrief mark deploy",
+        )
 
     def _reader(self) -> Reader:
         """Return the reader that the options describe; raise SourceError(REJECTED) when they cannot be meant."""
@@ -178,7 +199,7 @@ class DeployLines(Source):
             raise SourceError(GapKind.REJECTED, f"{self.name}: the pattern has no group (?P<time>...)")
         return Reader(format="regex" if pattern else self.format, zone=zone, pattern=pattern, fields=self.fields)
 
-    def _output(self, deadline: Deadline, gaps: list[Gap]) -> Iterator[list[tuple[int, str]]]:
+    def _output(self, deadline: Deadline, gaps: list[Gap]) -> Iterator["_Page"]:
         """Yield the lines that the command prints."""
         done = process.run(self.command, deadline, cap=CAP)
         if done.truncated:
@@ -192,11 +213,9 @@ class DeployLines(Source):
                 f"{self.command[0]} ended with status {done.status}" + (f": {said}" if said else ""),
                 f"try it by hand: {self._query()}",
             )
-        yield _numbered(done.stdout, 1)
+        yield _Page(_numbered(done.stdout, 1), end=not done.truncated)
 
-    def _files(
-        self, reader: Reader, since: datetime, deadline: Deadline, gaps: list[Gap]
-    ) -> Iterator[list[tuple[int, str]]]:
+    def _files(self, reader: Reader, since: datetime, deadline: Deadline, gaps: list[Gap]) -> Iterator["_Page"]:
         """Yield the lines of every file; raise SourceError when there is no file at all."""
         paths = [Path(name) for name in sorted(glob(self.path))] or [Path(self.path)]  # noqa: PTH207 - an absolute pattern
         lost: list[SourceError] = []
@@ -218,13 +237,13 @@ class DeployLines(Source):
 
     def _tail(
         self, file: BinaryIO, reader: Reader, since: datetime, deadline: Deadline, gaps: list[Gap]
-    ) -> Iterator[list[tuple[int, str]]]:
+    ) -> Iterator["_Page"]:
         """Yield the lines of one file: all of a small one, of a big sorted one those since ``since``."""
         size = file.seek(0, 2)
         if size <= _BLOCK:
             file.seek(0)
             deadline.spend(size=size)
-            yield _numbered(file.read(size), 1)
+            yield _Page(_numbered(file.read(size), 1), end=True, path=Path(file.name))
             return
         begin, rest = size, b""
         while begin and size - begin < CAP:
@@ -236,7 +255,7 @@ class DeployLines(Source):
             # The first line of a block is cut in two, unless the block is the first of the file.
             rest, _, whole = (b"", b"", block) if not begin else block.partition(b"\n")
             lines = _numbered(whole, 0)
-            yield lines
+            yield _Page(lines, end=last == size, path=Path(file.name))
             first = next(reader.read(lines, Bad()), None)
             newest = next(reader.read(reversed(lines), Bad()), None)
             if first and newest and first.at <= newest.at < since:
@@ -247,6 +266,32 @@ class DeployLines(Source):
 
     def _gap(self, what: str, kind: GapKind, detail: str, hint: str = "") -> Gap:
         return Gap(source=self.name, what=what, kind=kind, detail=detail, hint=hint)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Lines that follow each other."""
+
+    lines: list[tuple[int, str]]
+    end: bool  # the last of them is the last of the log
+    path: Path | None = None  # of a file on this machine
+
+
+def _witnessed(back: Rollback, path: Path | None) -> datetime | None:
+    """Return when a rollback was, by the symlink that it set, else by the archive it made of the release it left."""
+    if path is None:
+        return None
+    witnesses = [path.with_name(f"rolled-back-release-{back.left}.tar.gz")] if back.left else []
+    with suppress(OSError):
+        current = path.with_name("current")
+        if back.newest and current.readlink().name == back.release:
+            witnesses.insert(0, current)
+    for witness in witnesses:
+        with suppress(OSError, OverflowError, ValueError):
+            at = datetime.fromtimestamp(witness.lstat().st_mtime, UTC)
+            if back.possible(at):
+                return at
+    return None
 
 
 def _lost(path: Path, error: OSError) -> SourceError:

@@ -17,7 +17,7 @@ from opsbrief.model.window import Deploy, Span, Window
 from opsbrief.readers.search import fields as layouts
 from opsbrief.readers.search import turns
 from opsbrief.readers.search.cluster import Cluster, Tally
-from opsbrief.readers.search.lines import record
+from opsbrief.readers.search.lines import Reader
 from opsbrief.readers.search.paging import Pager
 from opsbrief.readers.search.sampling import Drawn, Question, draw, lines
 from opsbrief.readers.search.survey import Survey, iso
@@ -230,9 +230,10 @@ class _Asking:
         question = self.survey.question(path, source.layout(Logs()), span, source.deploy_query)
         found: list[tuple[LogRecord, str]] = []
         seen = 0
+        reader = Reader(question.fields, question.time)
         for hit in lines(self.pager, question, question.matching(), question.by_time("desc"), _DEPLOY_LINES):
             seen += 1
-            entry = record(hit, question.fields, question.time)
+            entry = reader.record(hit)
             if entry and (version := turns.ref(entry, pattern)):
                 found.append((entry, version))
         if seen and not found:

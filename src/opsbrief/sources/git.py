@@ -15,7 +15,7 @@ from math import ceil
 from typing import ClassVar, Literal
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.model.evidence import Change, FileStat, Gap, Item, Origin, Release
+from opsbrief.model.evidence import Change, Edit, FileStat, Gap, Item, Origin, Release
 from opsbrief.model.window import Deploy, TimeKind, Window, utc
 from opsbrief.readers.history import graph, record, release
 from opsbrief.readers.history.command import Repository, Tag
@@ -25,6 +25,7 @@ from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 
 _LATE = timedelta(minutes=15)  # a clone that heard from its remote so short before the window's end is not stale
+_READ = 40  # commits of a branch whose lines are looked at for thresholds, the newest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,7 @@ class Git(Source):
             )
         last = [name for name in self._last(repository, found) if name not in seen]
         seen.update(fresh, last)
+        read = 0  # commits whose lines were looked at
         for commit in release.details(repository, [*fresh[: self.limit], *last], self._pathspec()):
             if commit.count > record.FILES:
                 yield self._gap(
@@ -165,6 +167,11 @@ class Git(Source):
                     f"it touches {commit.count:,} files; {record.FILES:,} are kept",
                 )
             if commit.files or not self.only:
+                edits: tuple[Edit, ...] = ()
+                paths = release.monitoring(repository, commit) if self.role == "infrastructure" else ()
+                if paths and commit.id not in last and read < _READ:
+                    edits = release.edits(repository, commit, paths)
+                    read += 1
                 yield self._change(
                     repository,
                     commit,
@@ -172,6 +179,7 @@ class Git(Source):
                     first_parent=commit.id in found.chain or commit.id in last,
                     in_window=commit.id not in last,
                     landed=commit.id not in found.unlanded,
+                    edits=edits,
                 )
 
     def _walk(self, repository: Repository, window: Window, tip: str) -> Found:
@@ -204,6 +212,7 @@ class Git(Source):
         branch: str = "",
         in_window: bool = True,
         landed: bool = True,
+        edits: tuple[Edit, ...] = (),
     ) -> Change:
         # Where a shallow clone ends, git shows the whole tree as added: not what this commit did.
         files = () if commit.id in repository.shallow else commit.files
@@ -215,6 +224,7 @@ class Git(Source):
             summary=commit.subject,
             role=self.role,
             files=files,
+            edits=edits,
             merge=len(commit.parents) > 1,
             first_parent=first_parent,
             in_window=in_window,

@@ -18,6 +18,7 @@ from opsbrief.model.evidence import Change, Event, Gap, Item, Origin, Series
 from opsbrief.model.marking import TAG, Marking
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Deploy, Span, TimeKind, Window
+from opsbrief.readers.collectd.survey import Survey, stretch, survey
 from opsbrief.readers.graphite import events, names
 from opsbrief.readers.graphite.answer import AnswerError, Points
 from opsbrief.readers.graphite.plan import Ask, Takers, Want, globs, plan, wants
@@ -60,12 +61,12 @@ class Graphite(Web):
         },
     )
 
-    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
+    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Metric | Gap]:
         """Yield the series of every span, and the deploy events of the window when ``deploy_tags`` is set."""
         asked = [*wants(self._metrics(), self.scope.hosts, self.name)]
         yield from (entry for entry in asked if isinstance(entry, Gap))
         series = [entry for entry in asked if isinstance(entry, Want)]
-        if not asked and not self.deploy_tags:
+        if not asked and not self.deploy_tags and not self.scope.dashboard:
             yield Gap(
                 source=self.name,
                 what="everything",
@@ -76,8 +77,11 @@ class Graphite(Web):
         with self.client(deadline) as http:
             if self.deploy_tags:
                 yield from self._changes(http, window)
-            if series:
-                yield from self._series(http, series, window, deadline)
+            found = self._survey(http, series)
+            yield from found.metrics
+            yield from found.gaps
+            if wanted := [*series, *found.wants]:
+                yield from self._series(http, wanted, found, window, deadline)
 
     def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
         """Yield the events tagged as deploys (``deploy_tags``, else "deploy") in [since, until]."""
@@ -113,17 +117,44 @@ class Graphite(Web):
             return shaped(lambda: names.found(answer.json(), query))
 
     def _metrics(self) -> Iterator[Metric]:
-        yield from (metric for metric in self.scope.metrics if metric.source in {"", self.name})
+        mine = (metric for metric in self.scope.metrics if metric.source in {"", self.name})
+        yield from (metric for metric in mine if not metric.found)
         yield from (Metric(target=target) for target in self.targets)
 
     # Series
 
+    def _survey(self, http: "Client", own: Sequence[Want]) -> Survey:
+        """Return what the dashboard of the scope finds here; nothing where it has none."""
+        board = self.scope.dashboard
+        if board is None:
+            return Survey()
+
+        def listed(queries: Sequence[str], level: Literal["all", "leaves"]) -> Iterator[str]:
+            answered = self._expand(http, queries, leaves=level == "leaves")
+            return (name.rstrip(".") for names_ in answered.values() for name in names_)
+
+        return survey(board, self.scope.hosts, self.name, listed, own, lambda hosts: self._tagged(http, hosts))
+
+    def _tagged(self, http: "Client", hosts: Sequence[str]) -> tuple[str, ...]:
+        """Return the names with tags of some hosts; none where the server keeps no tags."""
+        pattern = "|".join(re.escape(name) for host in hosts for name in (host, host.partition(".")[0]))
+        answer = http.get("/tags/findSeries", [("expr", f"host=~^({pattern})$")], allow=(400, 404, 405, 500, 501))
+        if answer.status != 200 or not answer.body.lstrip().startswith(b"["):
+            return ()
+        found = answer.json()
+        return tuple(str(name) for name in found) if isinstance(found, list) else ()
+
     def _series(
-        self, http: "Client", asked: Sequence[Want], window: Window, deadline: Deadline
+        self, http: "Client", asked: Sequence[Want], found: Survey, window: Window, deadline: Deadline
     ) -> Iterator[Item | Gap]:
-        laid = plan(asked, self._expand(http, globs(asked)), self.max_series, self.name)
+        known = {**self._expand(http, [text for text in globs(asked) if text not in found.known]), **found.known}
+        noise, said = found.noise(known, asked)
+        laid = plan(asked, known, self.max_series, self.name, noise)
         yield from laid.gaps
         render = Render(http, "json" if self.dialect in _JSON else self.format)
+        found.caught(laid)
+        for note in filter(None, (*found.notes, said, *self._raw(render, found, window))):
+            deadline.warn(note)
         tally = Tally(self.name, asked, laid, window, self.max_series)
         tasks = [(span, group) for span in window.spans() for group in laid.groups]
         for (span, _group), result in side_by_side(lambda task: render.fetch(*task), tasks, deadline):
@@ -133,19 +164,33 @@ class Graphite(Web):
                 if isinstance(sheet.content, SourceError):
                     tally.failed(span, sheet.asks, sheet.content)
                 else:
-                    yield from self._items(sheet, sheet.content, span, tally)
+                    yield from self._items(sheet, sheet.content, span, tally, found)
         yield from tally.gaps()
 
-    def _expand(self, http: "Client", queries: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
+    @staticmethod
+    def _raw(render: Render, found: Survey, window: Window) -> Iterator[str]:
+        """Learn from a few busy counters of each place whether counters are stored raw; yield what is to be said."""
+        span = stretch(window)
+        for where, voters in found.voters().items():
+            metric = Metric(target=where)
+            asks = tuple(
+                Ask(target=name, want=Want(metric=metric, host="", targets=()), names=(name,)) for name in voters
+            )
+            sheets = render.fetch(span, asks)
+            data = [points.values for sheet in sheets if isinstance(sheet.content, tuple) for points in sheet.content]
+            if said := found.judge(where, data):
+                yield said
+
+    def _expand(self, http: "Client", queries: Sequence[str], *, leaves: bool = True) -> Mapping[str, tuple[str, ...]]:
         """Return which series the globs stand for; nothing where the server cannot say, so that they go blindly."""
         known: dict[str, tuple[str, ...]] = {}
         for at in range(0, len(queries), 500):
-            known |= self._listed(http, queries[at : at + 500])
+            known |= self._listed(http, queries[at : at + 500], leaves=leaves)
         return known
 
     @staticmethod
-    def _listed(http: "Client", queries: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        form = [*(("query", query) for query in queries), ("groupByExpr", "1"), ("leavesOnly", "1")]
+    def _listed(http: "Client", queries: Sequence[str], *, leaves: bool) -> dict[str, tuple[str, ...]]:
+        form = [*(("query", query) for query in queries), ("groupByExpr", "1"), ("leavesOnly", str(int(leaves)))]
         answer = http.post("/metrics/expand", form=form, allow=(400, 404, 405, 500, 501))
         if answer.status != 200 or answer.body.lstrip()[:1] not in {b"{", b"["}:
             return {}
@@ -154,7 +199,9 @@ class Graphite(Web):
         except (AnswerError, SourceError):
             return {}  # /render will tell what kind of server this is
 
-    def _items(self, sheet: Sheet, content: Sequence[Points], span: Span, tally: Tally) -> Iterator[Series]:
+    def _items(
+        self, sheet: Sheet, content: Sequence[Points], span: Span, tally: Tally, found: Survey
+    ) -> Iterator[Series]:
         takers = Takers(sheet.asks)
         again = not sheet.asks[0].plain
         seen: dict[str, int] = {}
@@ -170,7 +217,7 @@ class Graphite(Web):
                     seen[name] = seen.get(name, 0) + 1
                     if seen[name] > 1:  # alias() on a glob: one name for several series
                         name = f"{name} ({clean(path, 1000) if path != points.name else seen[name]})"
-                yield Series(
+                series = Series(
                     name=name,
                     start=cut.start,
                     step=cut.step,
@@ -182,6 +229,7 @@ class Graphite(Web):
                     tags=_tags(points),
                     origin=self._origin(sheet, ask),
                 )
+                yield found.dress(series, want.metric)
 
     def _origin(self, sheet: Sheet, ask: Ask) -> Origin:
         """Return the request that brought a series, with its own target and the number of the others."""

@@ -22,14 +22,14 @@ from opsbrief.model.scope import Logs
 from opsbrief.model.window import Deploy, Span, TimeKind, Window, utc
 from opsbrief.readers.lines import stamp, store
 from opsbrief.readers.lines.layout import Custom, Layout, Plain
+from opsbrief.readers.lines.query import clipped, compiled, foreign, test
 from opsbrief.readers.lines.sample import Tally, stretches
 from opsbrief.readers.lines.store import Store
 from opsbrief.readers.lines.structured import HOST, LEVEL, MESSAGE, TIME, Structured
 from opsbrief.source import Source
-from opsbrief.text import LINE_CAP, line
+from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 
-_ELSEWHERE = re.compile(r"\A(?!re:)(?=.*(?:\b(?:AND|OR|NOT)\b|\b[a-z_.]+:\S))", re.DOTALL)  # a query string's syntax
 _DEPLOYS = 2000  # deploys of one file that are listed
 
 
@@ -72,8 +72,8 @@ class LogFile(Source):
         spans = list(stretches(window))
         said: set[Gap] = set()
         for entry in entries:
-            tests = _test(entry)
-            tallies = [Tally(span.label, _ceil(span.start), _ceil(span.end), self.limit, tests) for span in spans]
+            wanted = test(entry)
+            tallies = [Tally(span.label, _ceil(span.start), _ceil(span.end), self.limit, wanted) for span in spans]
             stores, gaps = self._stores(entry, window.zone, window.end)
             yield from (gap for gap in gaps if gap not in said)
             said.update(gaps)
@@ -97,15 +97,15 @@ class LogFile(Source):
                 f"{self.name} does not say which line is a deploy",
                 "set deploy_regex, or use type deploylog",
             )
-        pattern = _compile(self.deploy_regex, "deploy_regex")
+        pattern = compiled(self.deploy_regex, "deploy_regex")
         tally = Tally(
-            "", int(since.timestamp()), _ceil(until) + 1, _DEPLOYS, lambda raw: bool(pattern.search(_text(raw)))
+            "", int(since.timestamp()), _ceil(until) + 1, _DEPLOYS, lambda raw: bool(pattern.search(clipped(raw)))
         )
         stores, gaps = self._stores(Logs(), "UTC", until)
         yield from gaps
         yield from self._read(stores, [tally], deadline)
         for kept in tally.kept:
-            found = pattern.search(_text(kept.raw))
+            found = pattern.search(clipped(kept.raw))
             record = kept.layout.record(kept.raw, kept.at, kept.level, kept.cut)
             ref = (found["ref"] if "ref" in pattern.groupindex else found[1] if pattern.groups else "") if found else ""
             if since <= record.timestamp <= until:
@@ -191,7 +191,7 @@ class LogFile(Source):
         """Return the host as configured: fixed, or the group of a regex that finds it in the path."""
         if "(" not in self.host:
             return self.host
-        found = _compile(self.host, "host").search(str(path))
+        found = compiled(self.host, "host").search(str(path))
         return line(found[1] or "") if found and found.re.groups else ""
 
     def _read(
@@ -274,38 +274,11 @@ class LogFile(Source):
 def _misdirected(entry: Logs, tallies: Sequence[Tally]) -> bool:
     """Return whether a query was hardly meant for files: its zeros would say that something stopped."""
     lines = any(tally.seen for tally in tallies)
-    return lines and not any(tally.total for tally in tallies) and bool(_ELSEWHERE.search(entry.query))
-
-
-def _test(entry: Logs) -> Callable[[bytes], bool] | None:
-    """Return what decides whether a record belongs to a query; None when all do."""
-    ignored = _compile("|".join(f"(?:{one})" for one in entry.ignore), "ignore") if entry.ignore else None
-    if entry.query.startswith("re:"):
-        wanted = _compile(entry.query[3:], "query")
-        if ignored:
-            return lambda raw: bool(wanted.search(text := _text(raw))) and not ignored.search(text)
-        return lambda raw: bool(wanted.search(_text(raw)))
-    needle = entry.query.encode()
-    if ignored:
-        return lambda raw: needle in raw and not ignored.search(_text(raw))
-    return (lambda raw: needle in raw) if needle else None
-
-
-def _text(raw: bytes) -> str:
-    return raw[: 4 * LINE_CAP].decode("utf-8", "replace")[:LINE_CAP]
-
-
-def _compile(pattern: str, option: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise SourceError(
-            GapKind.REJECTED, f"{option} is no regular expression: {error}", f"it reads {pattern!r}"
-        ) from error
+    return lines and not any(tally.total for tally in tallies) and foreign(entry.query)
 
 
 def _pattern(text: str) -> re.Pattern[bytes]:
-    if "time" not in _compile(text, "pattern").groupindex:
+    if "time" not in compiled(text, "pattern").groupindex:
         raise SourceError(GapKind.REJECTED, "pattern has no group 'time'", "write it as (?P<time>...)")
     return re.compile(text.encode())
 

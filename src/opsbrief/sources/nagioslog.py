@@ -5,24 +5,27 @@ Archives are named by the time of their rotation, not by what they hold, so file
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Event, Gap, Item
-from opsbrief.model.window import Span, Window, utc
+from opsbrief.model.window import Deploy, Span, Window, utc
 from opsbrief.readers.alarms import files, nagios
+from opsbrief.readers.alarms.plans import Rule
 from opsbrief.readers.alarms.whose import Whose
 from opsbrief.source import Source
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
+
+_AHEAD = timedelta(days=1)  # that a downtime is planned before it begins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NagiosLog(Source):
     """Log files of Nagios, Icinga 1, Naemon, and Icinga 2's compat log."""
 
-    gives: ClassVar[frozenset[str]] = frozenset({"events", "alarms"})
+    gives: ClassVar[frozenset[str]] = frozenset({"events", "alarms", "deploys"})
 
     path: str | tuple[str, ...] = field(
         metadata={
@@ -34,6 +37,23 @@ class NagiosLog(Source):
         default=(), metadata={"help": "more hosts beside the service's own, with * and ?: lb*"}
     )
     services: tuple[str, ...] = field(default=(), metadata={"help": "only these checks, with * and ?; default: all"})
+
+    deploys_: str | tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": 'downtimes planned by a command whose comment, author or check matches are deploys: "deploy*"',
+            "key": "deploys", "deploys": True,
+        },
+    )  # fmt: skip
+    deploy_ref: str = field(
+        default="",
+        metadata={"help": "regex on the comment; the group ref is the version; default: 2.14.0", "regex": True},
+    )
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Deploys only where it is said which downtimes are some."""
+        return self.gives if self.deploys_ else self.gives - {"deploys"}
 
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
         """Yield an Event per entry about the service's hosts in the window and the time before it."""
@@ -66,6 +86,20 @@ class NagiosLog(Source):
                 )  # fmt: skip
         yield from shelf.gaps
         yield from self._holes(shelf, whose, sorted(runs), since, until)
+
+    def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
+        """Yield the downtimes that are deploys, each with its planned begin."""
+        rule = Rule(self.name, self.deploys_, self.deploy_ref)
+        whose = Whose(self.scope.hosts, self.hosts, self.services)
+        shelf = files.Shelf(self.name, (self.path,) if isinstance(self.path, str) else self.path)
+        start, end = (since - _AHEAD).timestamp(), until.timestamp() + 1
+        plans = []
+        for _path, _at, text in shelf.read(start, end, lambda _: nagios.stamp, deadline):
+            found = nagios.plan(text)
+            if found and whose.host(line(found.host, 200)) and whose.wants(line(found.service, 200)):
+                plans.append(found)
+        yield from shelf.gaps
+        yield from rule.deploys(plans, since, until)
 
     def _holes(
         self, shelf: files.Shelf, whose: Whose, runs: list[tuple[float, bool]], since: float, until: float

@@ -6,12 +6,13 @@ source of history: the end of its data is said when it lies before the end of th
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from math import ceil
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, Origin, Series
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Span, Window, utc
+from opsbrief.readers.collectd.survey import Survey, stretch, survey
 from opsbrief.readers.graphite.answer import Points
 from opsbrief.readers.graphite.folder import Folder, Found
 from opsbrief.readers.graphite.plan import Ask, Want, globs, plan, wants
@@ -43,7 +45,7 @@ class Whisper(Source):
     targets: tuple[str, ...] = field(default=(), metadata={"help": "more targets, beside the metrics of the service"})
     max_series: int = field(default=2000, metadata={"help": "most series to read"})
 
-    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
+    def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Metric | Gap]:
         """Yield the series of every span, from each file that a target matches."""
         root = Path(self.path).expanduser()
         if not root.is_dir():
@@ -59,10 +61,18 @@ class Whisper(Source):
             else:
                 asked.append(want)
         folder = Folder(root)
-        known = {text: [found.name for found in folder.find(text)] for text in globs(asked)}
-        laid = plan(asked, known, self.max_series, self.name)
+        found = self._survey(folder, asked)
+        yield from found.metrics
+        yield from found.gaps
+        asked += found.wants
+        known = {text: [one.name for one in folder.find(text)] for text in globs(asked) if text not in found.known}
+        noise, said = found.noise(known, asked)
+        laid = plan(asked, {**known, **found.known}, self.max_series, self.name, noise)
         yield from laid.gaps
-        reading = _Reading(self, folder, Tally(self.name, asked, laid, window, self.max_series))
+        found.caught(laid)
+        reading = _Reading(self, folder, Tally(self.name, asked, laid, window, self.max_series), found)
+        for note in filter(None, (*found.notes, said, *reading.raw(window))):
+            deadline.warn(note)
         for span in window.spans():
             for ask in (ask for group in laid.groups for ask in group):
                 deadline.remaining()
@@ -74,8 +84,22 @@ class Whisper(Source):
         """Return the names on the last level of ``query`` (globs allowed), sorted; a branch ends with a dot."""
         return Folder(Path(self.path).expanduser()).names(query)
 
+    def _survey(self, folder: Folder, own: list[Want]) -> Survey:
+        """Return what the dashboard of the scope finds here; nothing where it has none."""
+        board = self.scope.dashboard
+        if board is None:
+            return Survey()
+
+        def listed(queries: Sequence[str], level: Literal["all", "leaves"]) -> Iterator[str]:
+            for query in queries:
+                names = folder.names(query)
+                yield from (name.rstrip(".") for name in names if level == "all" or not name.endswith("."))
+
+        return survey(board, self.scope.hosts, self.name, listed, own, lambda _hosts: ())
+
     def _metrics(self) -> Iterator[Metric]:
-        yield from (metric for metric in self.scope.metrics if metric.source in {"", self.name})
+        mine = (metric for metric in self.scope.metrics if metric.source in {"", self.name})
+        yield from (metric for metric in mine if not metric.found)
         yield from (Metric(target=target) for target in self.targets)
 
     def _function(self, want: Want) -> Gap:
@@ -91,13 +115,25 @@ class Whisper(Source):
 class _Reading:
     """Reads the files of one collect."""
 
-    def __init__(self, source: Whisper, folder: Folder, tally: Tally) -> None:
+    def __init__(self, source: Whisper, folder: Folder, tally: Tally, survey_: Survey) -> None:
         self._source = source
+        self._survey = survey_
         self._folder = folder
         self._tally = tally
         self._now = int(time.time())
         self._newest = 0
         self._step = 0  # of the newest point
+
+    def raw(self, window: Window) -> Iterator[str]:
+        """Learn from a few busy counters of each place whether counters are stored raw; yield what is to be said."""
+        for where, voters in self._survey.voters().items():
+            data = []
+            for found in filter(None, map(self._folder.file, voters)):
+                with suppress(WhisperError, OSError):  # said where the series itself is read
+                    if part := self._read(found, stretch(window)):
+                        data.append(part[0].values)
+            if said := self._survey.judge(where, data):
+                yield said
 
     def ask(self, ask: Ask, span: Span) -> Iterator[Series]:
         """Yield the series of one ask that have a datapoint in ``span``."""
@@ -119,7 +155,8 @@ class _Reading:
                 there = np.flatnonzero(np.isfinite(points.values))
                 last = points.start + int(there[-1]) * points.step
                 self._newest, self._step = max((self._newest, self._step), (last, points.step))
-                yield self._series(found, ask.want, span, points, size, aggregation)
+                series = self._series(found, ask.want, span, points, size, aggregation)
+                yield self._survey.dress(series, ask.want.metric)
 
     def _read(self, found: Found, span: Span) -> tuple[Points, int, str] | None:
         fd = os.open(found.path, os.O_RDONLY)

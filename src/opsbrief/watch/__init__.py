@@ -179,7 +179,7 @@ class Watch:
             outcomes.append(replace(outcome, items=tuple(items)))
         return Evidence(
             window=replace(self._plan.window, end=now),
-            scope=self._plan.scope,
+            scope=self._plan.scope.joined(metric for feed in self._feeds for metric in feed.found.values()),
             outcomes=tuple(outcomes),
             collected_at=now,
             version=__version__,

@@ -13,6 +13,7 @@ from typing import Any
 from opsbrief.collect import Job, Tray
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Change, Event, Gap, Item, LogSample, Outcome, Reading, Release, Run, Series
+from opsbrief.model.scope import Metric
 from opsbrief.model.tick import SourceState, State
 from opsbrief.model.window import Deploy, Window, utc
 from opsbrief.source import DeployLog, Source
@@ -33,7 +34,7 @@ _STREAMS = frozenset({"metrics", "logs", "events"})
 _LOST = frozenset({GapKind.UNREACHABLE, GapKind.TIMEOUT, GapKind.UNAUTHORIZED, GapKind.BUG})
 _WHOLE = ("everything", "the rest")
 
-Thing = Item | Deploy  # what a round of questions brings
+Thing = Item | Metric | Deploy  # what a round of questions brings
 Clean = Callable[[Any], Any]  # takes credentials out of items
 
 
@@ -113,6 +114,7 @@ class Feed(Asked):
         self._tails: dict[tuple[str, str], LogSample] = {}
         self._things: dict[tuple[object, ...], Item] = {}
         self._gaps: tuple[Gap, ...] = ()
+        self.found: dict[str, Metric] = {}  # by the dashboard of the scope
         self._since: datetime | None = None  # where the last question began
         self._until: datetime | None = None  # end of the last whole answer; None: all is still to be asked
         self._weeks: datetime | None = None  # as far as weekly baselines are there, on the incident's clock
@@ -122,7 +124,7 @@ class Feed(Asked):
         """Return the next question; ``window`` is the watch's, from its start on."""
         short, ahead = self._asked = self._windows(replace(window, end=now))
 
-        def start(deadline: Deadline) -> Iterator[Item | Gap]:
+        def start(deadline: Deadline) -> Iterator[Item | Metric | Gap]:
             yield from self.source.collect(short, deadline)
             if ahead:
                 labels = {label for label, _ in ahead.shifts}
@@ -155,7 +157,9 @@ class Feed(Asked):
         assert self._asked is not None  # noqa: S101 - job() comes first
         short, ahead = self._asked
         first = self._until is None
-        items: tuple[Item, ...] = tuple(item for item in clean(tuple(tray.items)) if not isinstance(item, Deploy))
+        answer: tuple[Thing, ...] = clean(tuple(tray.items))
+        items: tuple[Item, ...] = tuple(item for item in answer if not isinstance(item, (Deploy, Metric)))
+        self.found |= {item.name: item for item in answer if isinstance(item, Metric)}
         gaps: tuple[Gap, ...] = clean(tuple(gap for gap in tray.gaps if first or gap.span != "before"))
         whole = self.settle(now, tray.took, gaps, empty=not items)
         whole = self._lines([item for item in items if isinstance(item, LogSample)], short, whole=whole, first=first)
@@ -237,6 +241,7 @@ class Feed(Asked):
             source=self.source.name,
             type=self.kind,
             role=self.source.role,
+            gives=tuple(sorted(self.source.given)),
             items=(*series, *samples, *self._things.values()),
             gaps=self._gaps,
         )

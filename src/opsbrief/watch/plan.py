@@ -48,7 +48,7 @@ def plan(
     """
     window = pipeline.window(config, order, now=now, listen=listen)
     service = config.service(order.service)
-    scope = replace(service.scope, metrics=tuple(metric for metric in service.scope.metrics if not metric.rank))
+    scope = service.scope.narrow()
     timeout = order.timeout
     sources = [
         (kind, replace(source, scope=scope, timeout=timeout or source.timeout))

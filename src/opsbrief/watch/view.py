@@ -9,13 +9,13 @@ import numpy as np
 from opsbrief import phrase, text
 from opsbrief.analysis import analyse, effect, impact, patterns, shift
 from opsbrief.analysis.effect.total import counts
-from opsbrief.compose.case import TONES, Case, better, does, message, real, said, where
+from opsbrief.compose.case import TONES, Case, does, message, real, said, where
 from opsbrief.compose.verdict import lead
 from opsbrief.model.brief import Tone
 from opsbrief.model.chart import Moment
 from opsbrief.model.effect import First, Told
 from opsbrief.model.evidence import Event, Evidence, LogSample, Series
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, better
 from opsbrief.model.tick import News, Row
 from opsbrief.model.window import utc
 

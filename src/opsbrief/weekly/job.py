@@ -29,6 +29,7 @@ from opsbrief.model.evidence import Change, Event, Evidence, Gap
 from opsbrief.model.window import Anchor, Deploy, Window
 from opsbrief.releases import Release, merge
 from opsbrief.resolve import Logs
+from opsbrief.sightings import once
 from opsbrief.timespec.length import spell
 
 REACH = timedelta(days=30)  # how far before the period the deploy logs are asked, for the release before the first
@@ -91,8 +92,7 @@ class _Week:
         inside = [at for at, release in enumerate(known) if period.start <= release.at < self._until]
         skipped, inside = len(inside[:-MOST]), inside[-MOST:]
         episodes = [self._episode(known, at) for at in inside]
-        own = self._service.scope
-        scope = replace(own, metrics=tuple(one for one in own.metrics if not one.rank))  # two weeks of a wide net: no
+        scope = self._service.scope.narrow()  # two weeks of a wide net: no
         overview, _ = pipeline.answers(self._config, self._whole(), self._span(period), scope=scope)
         case = Case(overview, analyse(overview), people=False)
         infrastructure = [one for one in overview.items(Change) if one.role == "infrastructure"]
@@ -103,7 +103,10 @@ class _Week:
             earlier=None if gaps else sum(period.start - period.before <= one.at < period.start for one in known),
             comparison=tuple(one for one in case.findings if one.code in ("shift", "log-volume")),
             changes=tuple(one for one in infrastructure if period.start <= one.at < self._until),
-            watched=any(outcome.role == "infrastructure" for outcome in overview.outcomes),
+            watched=any(
+                outcome.role == "infrastructure" or outcome.type in ("puppetdb", "puppetreport")
+                for outcome in overview.outcomes
+            ),
             skipped=skipped,
             gaps=(*gaps, *overview.gaps, *_skipped(skipped, logs)),
         )
@@ -192,7 +195,7 @@ def _events(evidence: Evidence) -> Iterator[tuple[str, int, int]]:
     window = evidence.window
     length = min(window.before, window.end - window.start)
     kinds: dict[str, list[Event]] = {"restarts": [], "alarms": []}
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         if event.kind == "restart":
             kinds["restarts"].append(event)
         elif event.kind == "state" and event.state_type == "hard" and event.state not in ("OK", "UP"):

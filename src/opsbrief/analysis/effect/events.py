@@ -1,4 +1,4 @@
-"""Restarts and alarms: did they stop with the fix."""
+"""Restarts, alarms and failed runs of Puppet: did they stop with the fix."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -6,21 +6,26 @@ from datetime import timedelta
 from opsbrief import phrase
 from opsbrief.analysis.effect import phases
 from opsbrief.maths.effect import Estimate, left, poisson
-from opsbrief.model.evidence import Event, Evidence
+from opsbrief.model.evidence import Event, Evidence, Run
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.window import Window
+from opsbrief.sightings import once
 
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
 _STILL = 0.3  # part of the rate that is certainly left when they are said to go on
+_AWAITED = 5.0  # that would have come, had nothing changed: then none at all has a chance below 1 %
 _WORDS = {Verdict.FIXED: Verdict.GONE, Verdict.BETTER: Verdict.LESS}
 
 
 def find(evidence: Evidence) -> Iterator[Finding]:
-    """Yield one "effect-event" per kind of restart or alarm that there was between release and fix."""
+    """Yield one "effect-event" per kind of restart, alarm or failed run that there was between release and fix."""
     groups: dict[tuple[str, str], list[Event]] = {}
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         if kind := _kind(event):
             groups.setdefault((kind, event.service), []).append(event)
+    for run in evidence.items(Run):
+        if run.status == "failed":
+            groups.setdefault(("failed run", "Puppet"), []).append(_event(run))
     for (kind, service), events in sorted(groups.items()):
         if any(evidence.window.start <= event.at < phases.fix(evidence.window).at for event in events):
             yield _finding(kind, service, events, evidence.window)
@@ -30,6 +35,11 @@ def _kind(event: Event) -> str:
     if event.kind == "restart" or event.state == "RESTART":
         return "restart"
     return "alarm" if event.kind == "state" and event.state in _BAD and event.state_type != "soft" else ""
+
+
+def _event(run: Run) -> Event:
+    """Return a run of Puppet as something that happened on a host."""
+    return Event(at=run.at, host=run.host, service="Puppet", state="FAILED", origin=run.origin, id=run.id)
 
 
 def _finding(kind: str, service: str, events: list[Event], window: Window) -> Finding:
@@ -49,11 +59,14 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
         verdict = Verdict.UNCHANGED if split["after"] else Verdict.TOO_EARLY
     elif verdict is Verdict.TOO_EARLY and answer.low > _STILL:
         verdict = Verdict.UNCHANGED
+    elif during and not split["after"]:
+        # None at all: whether some would have come by now decides, not how well their old rate is known.
+        awaited = during.value * hours["after"] >= _AWAITED and phases.lasted(window).total_seconds() >= late
+        verdict = Verdict.FIXED if awaited else Verdict.TOO_EARLY
     verdict = _WORDS.get(verdict, verdict)
     counts = [len(split[name]) for name in phases.NAMES]
-    needed = max(
-        0.0, 3600 * 3.69 / (0.2 * counts[1] / max(hours["during"], 1e-9)) - phases.lasted(window).total_seconds()
-    )
+    rate = found["during"].value if found["during"] else 0.0
+    needed = max(0.0, late, 3600 * _AWAITED / rate if rate else 0.0) - phases.lasted(window).total_seconds()
     stretches = " / ".join(phrase.duration(3600 * hours[name]) for name in phases.NAMES)
     told = f"{' → '.join(map(str, counts))} in {stretches}"
     return Finding(
@@ -61,7 +74,9 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
         subject=f"{kind}s of {service}" if service else f"{kind}s",
         verdict=verdict,
         headline=f"{kind}s of {service or 'all'}: {verdict}, {told}",
-        detail=f"~ {phrase.duration(max(60.0, needed))} more needed" if verdict is Verdict.TOO_EARLY and needed else "",
+        detail=f"~ {phrase.duration(max(60.0, needed))} more needed"
+        if verdict is Verdict.TOO_EARLY and needed > 0
+        else "",
         basis=tuple(event.id for event in events[:20]),
         score=float(counts[1]),
         before=found["during"].value if found["during"] else None,
@@ -73,7 +88,7 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
             "count_before": counts[0],
             "count_during": counts[1],
             "count_after": counts[2],
-            "needed_seconds": needed if verdict is Verdict.TOO_EARLY else 0.0,
+            "needed_seconds": max(0.0, needed) if verdict is Verdict.TOO_EARLY else 0.0,
         },
     )
 

@@ -17,6 +17,7 @@ from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Window
 
+_FALLS = 100  # sharp falls of a series whose times are told
 _WIDE = 20  # changed groups of the wide net that are kept, the strongest first
 
 
@@ -38,7 +39,10 @@ def find(evidence: Evidence, _: Sequence[Finding]) -> Iterator[Finding]:
 def _single(metric: Metric, case: Case, evidence: Evidence) -> Finding:
     """Return the "series" finding of one series; its verdict is its own, not softened by the others."""
     folded = fold(metric, case.series.name, [case])
-    return worded(replace(folded, code="series", verdict=case.verdict), [case], evidence)
+    falls = case.study.form.resets if case.study.form else ()
+    at = ",".join(str(case.series.start + case.series.step * fall) for fall in falls[:_FALLS])
+    facts = {**folded.facts, **({"resets_at": at} if at else {})}
+    return worded(replace(folded, code="series", verdict=case.verdict, facts=facts), [case], evidence)
 
 
 def _net(wide: Sequence[tuple[Metric, Series]], past: Weeks, evidence: Evidence) -> tuple[list[Finding], list[Finding]]:

@@ -118,7 +118,7 @@ def _numbers(metric: Metric, cases: Sequence[Case], chosen: Sequence[Case], shap
         "resets": sum(len(c.study.form.resets) for c in chosen if c.study.form),
         "first_reset": _first_reset(chosen),
         "limit": metric.limit,
-        "worse": _worse(metric.worse, shift),
+        "worse": _worse(_way(metric, cases), shift),
         "key": int(metric.key),
         "impact": int(metric.impact),
         "rank": int(metric.rank),
@@ -130,6 +130,12 @@ def _first_reset(cases: Sequence[Case]) -> str | None:
     """Return when the first sharp fall of any series was, in ISO 8601."""
     resets = [c.series.start + c.series.step * reset for c in cases if c.study.form for reset in c.study.form.resets]
     return utc(min(resets)).isoformat() if resets else None
+
+
+def _way(metric: Metric, cases: Sequence[Case]) -> str:
+    """Return which direction is bad: what the metric says, else what the source knows of every series alike."""
+    known = {case.series.worse for case in cases}
+    return known.pop() if metric.worse == "either" and len(known) == 1 else metric.worse
 
 
 def _worse(worse: str, shift: float) -> str:

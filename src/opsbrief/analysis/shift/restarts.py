@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from opsbrief.analysis.shift.read import Case
 from opsbrief.model.evidence import Event, Evidence
 from opsbrief.model.finding import Finding
+from opsbrief.sightings import once
 
 NEAR = 40  # seconds between a restart and the datapoints that a fall lies between
 
@@ -12,7 +13,7 @@ NEAR = 40  # seconds between a restart and the datapoints that a fall lies betwe
 def explained(finding: Finding, cases: Sequence[Case], evidence: Evidence) -> dict[str, int]:
     """Return as facts how many resets are near a restart and how many restarts were seen; nothing without any."""
     seen: dict[str, list[float]] = {}
-    for event in evidence.items(Event):
+    for event in once(evidence.items(Event)):
         if event.kind == "restart" and event.host:
             seen.setdefault(event.host, []).append(event.at.timestamp())
     mine = [case for case in cases if case.series.id in finding.basis and case.study.form]

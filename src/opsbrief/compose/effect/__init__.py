@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from opsbrief.compose import figures, looks, words
+from opsbrief.compose import figures, fit, looks, words
 from opsbrief.compose.case import Case
 from opsbrief.compose.effect import ask, headline, lines, tables
-from opsbrief.compose.front import ENTRIES, timeline
+from opsbrief.compose.front import timeline
 from opsbrief.compose.gaps import section as sources
 from opsbrief.compose.ground import coverage
 from opsbrief.compose.receipts import section as receipts
@@ -49,13 +49,14 @@ def compose(evidence: Evidence, findings: Sequence[Finding], *, people: bool = F
     case = Case(evidence, findings, people=people)
     sentence, tone = headline.sentence(case)
     key = _graphs(case)
+    first = fit.fitted(f"{case.service} · {sentence}", lambda rows, instants: tuple(_page(case, key, rows, instants)))
     return Brief(
         title=f"{case.service}: {sentence}",
         subject=words.cut(f"[opsbrief] {case.service}: {sentence}", words.SUBJECT),
         pager=words.cut(f"{case.service}: {sentence}{headline.needed(case)}", words.PAGER),
         headline=sentence,
         tone=tone,
-        sections=tuple(_sections(case, key)),
+        sections=(*first, *_later(case, key)),
         service=case.service,
         start=case.window.start,
         end=case.window.end,
@@ -86,21 +87,24 @@ def _graphs(case: Case) -> tuple[Figure, ...]:
     return tuple(found)
 
 
-def _sections(case: Case, graphs: tuple[Figure, ...]) -> Iterator[Section]:
+def _page(case: Case, graphs: tuple[Figure, ...], rows: int, instants: int) -> Iterator[Section]:
     yield Section(name="verdict", heading="", blocks=(Scorecard(lines=(*lines.window(case), *lines.verdicts(case))),))
     if graphs:
         yield Section(name="graph", heading="", blocks=graphs[:1])
     if case.all("effect"):
         yield Section(name="metrics", heading="Before, during, after", blocks=(tables.table(case),))
-    logs = tables.logs(case)
-    if logs:
+    if logs := tables.logs(case, rows):
         yield Section(name="logs", heading="In the logs", blocks=(logs,))
     if seen := tuple(looks.lines(case)):
         yield Section(name="where", heading="On the host", blocks=(Scorecard(lines=seen),))
     yield Section(name="changes", heading="What was changed", blocks=(Scorecard(lines=tuple(lines.changes(case))),))
-    yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, ENTRIES - 1),))
+    yield Section(name="timeline", heading="Timeline", blocks=(timeline(case, instants, 72),))
     yield Section(name="coverage", heading="What this rests on", blocks=(Scorecard(lines=tuple(coverage(case))),))
     yield _onward(case)
+
+
+def _later(case: Case, graphs: tuple[Figure, ...]) -> Iterator[Section]:
+    logs = tables.logs(case, fit.LEAST)
     if logs and logs.cut:
         table = tables.rates(
             case, tables.patterns(case)[: tables.ROWS], cut=max(0, len(tables.patterns(case)) - tables.ROWS)
@@ -141,7 +145,8 @@ def _method(case: Case) -> Iterator[Block]:
     )
     yield Paragraph(
         text="“Fixed” and “gone” are said only when the interval leaves no room for a fifth of the change; “unchanged” "
-        "when it leaves no room for half of it being gone. A leak is measured by its slope between restarts, so that a "
+        "when it leaves no room for half of it being gone. Restarts and alarms are gone when none came where at least "
+        "five were due. A leak is measured by its slope between restarts, so that a "
         "restart alone fixes nothing. What began only some time after the release is not called gone before the fix "
         "has been in for as long. That one thing followed another does not show that it came of it."
     )

@@ -7,12 +7,14 @@ from opsbrief import phrase, text
 from opsbrief.compose import words
 from opsbrief.compose.case import Case, detail, refs
 from opsbrief.compose.effect import ask
+from opsbrief.compose.ground import RECORDS
 from opsbrief.model.brief import Line
 from opsbrief.model.evidence import Change
 from opsbrief.model.finding import Finding, Verdict
 
 METRICS = 4  # metrics told one by one on the first page
 COMMITS = 3
+_PHASES = ("before", "during", "after")
 
 _NEAR = timedelta(minutes=10)  # a tag or deploy so near to the fix is the fix
 
@@ -70,7 +72,15 @@ def verdicts(case: Case) -> Iterator[Line]:
             refs=tuple(ref for f in errors[:4] for ref in refs(f)),
             tone="bad" if bad else "good" if well else "unknown",
         )
-    for finding in case.all("effect-event"):
+    events = list(case.all("effect-event"))
+    gone = [finding for finding in events if finding.verdict is Verdict.GONE]
+    if len(gone) > 1:  # what is over needs one line, not one each
+        counts = (
+            f"{text.line(f.subject, 60)} {' → '.join(str(f.facts[f'count_{name}']) for name in _PHASES)}" for f in gone
+        )
+        ids = tuple(ref for f in gone for ref in refs(f))
+        yield Line(label="Events", text=f"gone: {words.listing(list(counts), 4)}", refs=ids, tone="good")
+    for finding in [f for f in events if f not in gone or len(gone) == 1]:
         yield Line(
             label="Events", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding),
             tone=ask.TONES.get(finding.verdict, "plain"),
@@ -114,7 +124,16 @@ def changes(case: Case) -> Iterator[Line]:
         )
     if len(own) > COMMITS:
         yield Line(label="Until the fix", text=f"{phrase.count(len(own), 'commit')} in all", tone="muted")
-    others = [c for c in found if c not in own and not (c.kind in ("tag", "deploy") and abs(c.at - fix) <= _NEAR)]
+    applied = [f for f in case.all("other-change") if f.facts.get("said") and f.onset and f.onset.latest > window.start]
+    for finding in applied[:COMMITS]:  # what Puppet did, a version in one line
+        may = "may have a part in the effect"
+        yield Line(
+            label="Also changed", text=text.line(finding.headline, 200), detail=may, refs=refs(finding), tone="unknown"
+        )
+    if len(applied) > COMMITS:
+        yield Line(label="Also changed", text=f"and {len(applied) - COMMITS:,} more by Puppet", tone="muted")
+    others = [c for c in found if c not in own and c.kind != "resource"]
+    others = [c for c in others if not (c.kind in ("tag", "deploy") and abs(c.at - fix) <= _NEAR)]
     for change in others[:COMMITS]:
         yield Line(
             label="Also changed",
@@ -125,8 +144,8 @@ def changes(case: Case) -> Iterator[Line]:
         )
     if len(others) > COMMITS:
         yield Line(label="Also changed", text=f"and {len(others) - COMMITS:,} more", tone="muted")
-    asked = [o.source for o in case.evidence.outcomes if o.type in ("git", "puppet", "puppetdb") and not o.gaps]
-    if not others and asked:
+    asked = [o.source for o in case.evidence.outcomes if o.type in RECORDS and not o.gaps]
+    if not others and not applied and asked:
         named = words.listing([text.line(source, 40) for source in asked])
         yield Line(label="Also changed", text=f"nothing since the release, by {named}", tone="good")
     if not asked:

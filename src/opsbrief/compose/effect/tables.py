@@ -8,7 +8,6 @@ from opsbrief.compose.effect import ask
 from opsbrief.model.brief import Cell, Column, Table, Tone
 from opsbrief.model.finding import Finding, Verdict
 
-PATTERNS = 10
 HARMLESS = 2  # patterns that are no errors on the first page
 ROWS = 60
 
@@ -74,11 +73,11 @@ def patterns(case: Case) -> tuple[Finding, ...]:
     return tuple(sorted(case.all("effect-pattern"), key=rank))
 
 
-def logs(case: Case) -> Table | None:
-    """Return the patterns of the first page: errors, and of the others those that something can be told of."""
+def logs(case: Case, rows: int) -> Table | None:
+    """Return ``rows`` patterns for the first page: errors, and of the others those that something can be told of."""
     errors = [f for f in patterns(case) if f.facts.get("level") in ask.ERRORS]
     others = [f for f in patterns(case) if f not in errors and f.verdict is not Verdict.CANNOT_TELL]
-    shown = [*errors[: PATTERNS - HARMLESS], *others[:HARMLESS]]
+    shown = [*errors[: rows - HARMLESS], *others[:HARMLESS]]
     return rates(case, shown, cut=len(case.all("effect-pattern")) - len(shown)) if shown else None
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Event, Gap, Origin
 from opsbrief.model.window import Span
+from opsbrief.readers.alarms.plans import Plan
 from opsbrief.readers.alarms.whose import Whose
 from opsbrief.text import line
 
@@ -33,6 +34,7 @@ class Ask:
     whose: Whose
     found: int = 0  # events that were made
     unread: int = 0  # entries whose time could not be read
+    plans: list[Plan] = field(default_factory=list)  # downtimes that began
     _seen: set[tuple[object, ...]] = field(default_factory=set)
 
     @property
@@ -47,7 +49,7 @@ class Ask:
             return self.whose.more
         return tuple(dict.fromkeys([*(f"{_stem(host)}*" for host in hosts), *self.whose.more]))
 
-    def event(
+    def event(  # noqa: PLR0913 - the parts of an event
         self,
         at: datetime | None,
         host: object,
@@ -57,9 +59,13 @@ class Ask:
         state: str = "",
         sort: Sort = "",
         output: object = "",
+        author: object = "",
         origin: Origin,
     ) -> Event | None:
-        """Return the event when it is about the hosts, checks and time asked for and not told yet."""
+        """Return the event when it is about the hosts, checks and time asked for and not told yet.
+
+        Of a downtime's begin, ``author`` is remembered among the plans; the event names nobody.
+        """
         name, check = self.whose.host(line(word(host), 200)), line(word(service), 200)
         if at is None:
             self.unread += 1
@@ -71,6 +77,8 @@ class Ask:
         self._seen.add(key)
         self.found += 1
         said = line(word(output), _OUTPUT)
+        if kind == "downtime" and state == "STARTED":
+            self.plans.append(Plan(at, name, check, said, line(word(author), 200)))
         return Event(
             at=at, host=name, service=check, state=state, state_type=sort, kind=kind, output=said, origin=origin
         )
@@ -152,6 +160,35 @@ def instant(value: object) -> datetime | None:
     if found is not None and found >= _MILLISECONDS:
         found /= 1000
     return datetime.fromtimestamp(found, UTC) if found is not None and found > 0 else None
+
+
+#: What a notification was about, as the places spell it: as they are where nothing stands here.
+_TOLD: dict[str, tuple[Kind, str]] = {
+    "ACK": ("acknowledgement", ""),
+    "ACKNOWLEDGEMENT": ("acknowledgement", ""),
+    "DTSTART": ("downtime", "STARTED"),
+    "DOWNTIMESTART": ("downtime", "STARTED"),
+    "DTEND": ("downtime", "STOPPED"),
+    "DOWNTIMEEND": ("downtime", "STOPPED"),
+    "DOWNTIMEREMOVED": ("downtime", "CANCELLED"),
+    "DOWNTIMECANCELLED": ("downtime", "CANCELLED"),
+    "FLAPPING": ("flapping", "STARTED"),
+    "FLAPPINGSTART": ("flapping", "STARTED"),
+    "FLAPPINGEND": ("flapping", "STOPPED"),
+    "FLAPPINGSTOP": ("flapping", "STOPPED"),
+    "FLAPPINGDISABLED": ("flapping", "STOPPED"),
+}
+
+
+def told(what: object, named: str) -> tuple[Kind, str]:
+    """Return kind and state of what a notification was about: ("notification", "CRITICAL"), ("downtime", "STARTED").
+
+    ``named`` is the state that it went out with: the word of a problem; OK and UP are a recovery.
+    """
+    name = word(what).upper().replace("_", "")
+    if name in {"PROBLEM", "STATE", "NOTIFY", ""}:
+        name = named
+    return _TOLD.get(name) or ("notification", "RECOVERY" if name in {"OK", "UP"} else line(name, 30))
 
 
 def state(value: object, *, service: bool) -> str:

@@ -24,7 +24,7 @@ _HOST = (*_COMMON, "last_state_up", "last_state_down", "last_state_unreachable")
 _SERVICE = (
     *_COMMON, "host_name", "last_state_ok", "last_state_warning", "last_state_critical", "last_state_unknown",
 )  # fmt: skip
-_DOWNTIME = ("host_name", "service_name", "start_time", "trigger_time", "comment")
+_DOWNTIME = ("host_name", "service_name", "start_time", "trigger_time", "comment", "author")
 
 
 def core(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
@@ -54,7 +54,7 @@ def core(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
                 yield from _events(ask, row, host, word(row.get("name")), origin)
             elif event := ask.event(
                 instant(row.get("trigger_time")) or instant(row.get("start_time")), host, row.get("service_name"),
-                "downtime", state="STARTED", output=row.get("comment"), origin=origin,
+                "downtime", state="STARTED", output=row.get("comment"), author=row.get("author"), origin=origin,
             ):  # fmt: skip
                 yield event
     yield from ask.shortfalls("Icinga's API")

@@ -1,7 +1,9 @@
 """The documents that Icinga 2's ElasticsearchWriter leaves: state changes and notifications.
 
-Its milliseconds are not padded (".5" is five of them, not five hundred), so a search engine dates documents up to a
-second off: the range asked for is wider, and the time is read anew from the document.
+Measured with 2.13: its milliseconds are not padded (".5" is five of them, not five hundred), so a search engine dates
+documents up to a second off: the range asked for is wider, and the time is read anew from the document. ``state`` is
+that of the moment of writing, which may be changes later; the state that a document is about is in its check result. A
+notification has the time of the check before it: of an acknowledgement or a downtime that is up to an interval early.
 """
 
 import re
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Origin
-from opsbrief.readers.alarms.ask import Ask, Sort, dig, number, state, word
+from opsbrief.readers.alarms.ask import Ask, Sort, dig, number, state, told, word
 from opsbrief.readers.search.cluster import Cluster, shards, total
 from opsbrief.readers.search.names import quoted
 
@@ -22,11 +24,15 @@ if TYPE_CHECKING:
 _PAGE = 2000
 _PAGES = 50
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?$")
+_SORTS: dict[float | None, Sort] = {0.0: "soft", 1.0: "hard"}
 _TYPES = ("icinga2.event.statechange", "icinga2.event.notification")
 
 
 def elastic(http: "Client", ask: Ask, index: str, deadline: "Deadline") -> Iterator[Event | Gap]:
     """Yield the events among the documents of an index pattern."""
+    deadline.warn(
+        "acknowledgements and downtimes are known only where a notification went out, dated by the check before"
+    )
     cluster = Cluster(http, deadline)
     path = f"{quoted(index)}/_search"
     after: list[Any] | None = None
@@ -90,28 +96,35 @@ def _coverage(cluster: Cluster, ask: Ask, path: str, index: str) -> Iterator[Gap
 def _event(ask: Ask, source: Mapping[str, Any], origin: Origin) -> Event | None:
     host, service = source.get("host"), source.get("service")
     output = source.get("check_result.output") or dig(source, "check_result", "output")
-    at, named = stamp(source.get("@timestamp")), state(source.get("state"), service=bool(service))
+    at = stamp(source.get("@timestamp"))
+    named, sort = _state(source)
     type_ = word(source.get("type"))
     if type_ == _TYPES[0]:
         return ask.event(
-            at, host, service, "state", state=named, sort=_sort(source), output=output, origin=origin
+            at, host, service, "state", state=named, sort=sort, output=output, origin=origin
         ) if named else None  # fmt: skip
     if type_ == _TYPES[1]:
-        told = word(source.get("notification_type"))
-        if told == "ACKNOWLEDGEMENT":
-            comment = source.get("comment") or source.get("text")
-            return ask.event(at, host, service, "acknowledgement", output=comment, origin=origin)
-        said = named if told == "PROBLEM" and named else told
-        return ask.event(at, host, service, "notification", state=said, output=output, origin=origin)
+        kind, said = told(source.get("notification_type"), named)
+        text = output if kind == "notification" else source.get("text") or source.get("comment")
+        return ask.event(at, host, service, kind, state=said, output=text, author=source.get("author"), origin=origin)
     return None
 
 
-def _sort(source: Mapping[str, Any]) -> Sort:
-    """Return whether a change was hard. The document does not say; of a recovery it cannot be told."""
+def _state(source: Mapping[str, Any]) -> tuple[str, Sort]:
+    """Return the state that a document is about, and whether it was hard."""
+    service = bool(source.get("service"))
+    after = source.get("check_result.vars_after") or dig(source, "check_result", "vars_after")
+    found = number(dig(after, "state"))
+    if found is not None:
+        # Of a host it is the state of its check: UP for OK and WARNING.
+        value = found if service else float(found > 1)
+        sort: Sort = _SORTS.get(number(dig(after, "state_type")), "")
+        return state(value, service=service), sort
     now, hard = number(source.get("state")), number(source.get("last_hard_state"))
-    if not now or hard is None:
-        return ""
-    return "hard" if now == hard or number(source.get("max_check_attempts")) == 1 else "soft"
+    named = state(now, service=service)
+    if not now or hard is None:  # of a recovery it cannot be told
+        return named, ""
+    return named, "hard" if now == hard or number(source.get("max_check_attempts")) == 1 else "soft"
 
 
 def stamp(value: object) -> datetime | None:

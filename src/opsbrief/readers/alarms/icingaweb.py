@@ -6,13 +6,14 @@ for; pages are cut by time, since history grows while it is read.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Origin
-from opsbrief.readers.alarms.ask import Ask, Kind, Sort, dig, instant, state, word
+from opsbrief.readers.alarms.ask import Ask, Kind, Sort, dig, instant, state, told, word
 
 if TYPE_CHECKING:
     from opsbrief.transport.http import Client
@@ -24,6 +25,13 @@ _PAGE = 1000  # rows of one answer; 6.5 kB each in Icinga DB Web
 _PAGES = 100
 _HOSTS = 1000  # rows of hosts that are looked through
 _AUTHOR = re.compile(r"^\[[^\]]*\] ")  # the IDO writes "[mira] restart"
+_SILENT = timedelta(minutes=2)  # without a sign of life; there is one every second, or every ten
+_SWITCHES = (
+    ("icinga2_active_host_checks_enabled", "active host checks"),
+    ("icinga2_active_service_checks_enabled", "active service checks"),
+    ("active_host_checks_enabled", "active host checks"),
+    ("active_service_checks_enabled", "active service checks"),
+)
 HISTORY = "icingadb/history"
 EVENTS = "monitoring/list/eventhistory"
 
@@ -35,6 +43,8 @@ def icingadb(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
         host = f"&host.name={quote(pattern, safe='*')}" if pattern else ""
         yield from _read(http, ask, HISTORY, query + host + "&sort=history.event_time asc", "event_time", _history)
     yield from _visible(http, ask, "icingadb/hosts", "host.name", "Icinga DB Web")
+    yield from _reach(http, ask, HISTORY, "sort=history.event_time asc", "event_time", "Icinga DB")
+    yield from _pulse(http, ask, "icingadb/health", "heartbeat", "Icinga DB")
 
 
 def ido(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
@@ -44,6 +54,8 @@ def ido(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
         query = "timestamp>={since}&timestamp<={until}" + host + "&sort=timestamp&dir=asc"
         yield from _read(http, ask, EVENTS, query, "timestamp", _entry)
     yield from _visible(http, ask, "monitoring/list/hosts", "host", "the monitoring module")
+    yield from _reach(http, ask, EVENTS, "sort=timestamp&dir=asc", "timestamp", "the IDO")
+    yield from _pulse(http, ask, "monitoring/health/info", "status_update_time", "the IDO")
 
 
 def _read(http: "Client", ask: Ask, path: str, query: str, time: str, make: "Make") -> Iterator[Event | Gap]:
@@ -95,6 +107,56 @@ def _visible(http: "Client", ask: Ask, path: str, name: str, where: str) -> Iter
     yield from ask.shortfalls(where, whole=whole)
 
 
+def _pulse(http: "Client", ask: Ask, path: str, sign: str, where: str) -> Iterator[Gap]:
+    """Yield a gap for the time in which nothing wrote the history, and for what is switched off.
+
+    ``sign`` is the field of the last sign of life. A version that does not tell is not blamed.
+    """
+    answer = http.get(f"{path}?format=json", allow=(400, 403, 404, 500))
+    try:
+        found = answer.json() if answer.status == 200 else None
+    except SourceError:
+        return
+    rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+    beats = [at for row in rows if (at := instant(row.get(sign)))]
+    if not beats:
+        return
+    beat = max(beats)
+    # Both times are of that side: how far its clock and ours differ does not matter.
+    now = _date(answer.headers.get("date", "")) or datetime.now(UTC)
+    end = min(ask.span.end, now)
+    if end - beat > _SILENT:
+        yield ask.gap(
+            f"alarms from {max(beat, ask.span.start):%Y-%m-%d %H:%M:%S} UTC on", GapKind.UNAVAILABLE,
+            f"{where} had its last sign of life from Icinga at {beat:%Y-%m-%d %H:%M:%S} UTC",
+            "do Icinga and what writes its history run?",
+        )  # fmt: skip
+    off = [what for name, what in _SWITCHES for row in rows if name in row and word(row[name]) in {"", "0", "n"}]
+    if off:
+        detail = "these are switched off in Icinga for all hosts"
+        yield ask.gap(f"alarms by {', '.join(dict.fromkeys(off))}", GapKind.UNAVAILABLE, detail)
+
+
+def _date(header: str) -> datetime | None:
+    """Return the time of an HTTP header."""
+    try:
+        at = parsedate_to_datetime(header)
+    except (ValueError, TypeError):
+        return None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _reach(http: "Client", ask: Ask, path: str, order: str, time: str, where: str) -> Iterator[Gap]:
+    """Yield a gap where the history that is kept begins only inside the stretch."""
+    rows, _ = get(http, ask, path, f"{order}&limit=1")
+    first = instant(rows[0].get(time)) if rows else None
+    if first and first > ask.span.start:
+        yield ask.gap(
+            f"alarms before {first:%Y-%m-%d %H:%M:%S} UTC", GapKind.UNAVAILABLE,
+            f"the oldest entry that {where} shows this login is of then", "older ones may have been removed",
+        )  # fmt: skip
+
+
 Make = Callable[[Row], tuple[datetime | None, object, object, Kind, str, Sort, object] | None]
 
 
@@ -102,11 +164,19 @@ def _events(ask: Ask, rows: list[Row], origin: Origin, make: Make) -> Iterator[E
     for row in rows:
         if made := make(row):
             at, host, service, kind, named, sort, output = made
-            event = ask.event(at, host, service, kind, state=named, sort=sort, output=output, origin=origin)
+            author = dig(row, "downtime", "author") or "".join(_AUTHOR.findall(word(row.get("output")))).strip("[] ")
+            event = ask.event(
+                at, host, service, kind, state=named, sort=sort, output=output, author=author, origin=origin
+            )
             if event:
                 yield event
 
 
+#: Bits that newer versions write where 1.0 has words.
+_NOTIFIED = {
+    "1": "downtime_start", "2": "downtime_end", "4": "downtime_removed", "8": "custom", "16": "acknowledgement",
+    "32": "problem", "64": "recovery", "128": "flapping_start", "256": "flapping_end",
+}  # fmt: skip
 _HISTORY: dict[str, tuple[Kind, str]] = {
     "notification": ("notification", ""),
     "downtime_start": ("downtime", "STARTED"),
@@ -131,13 +201,17 @@ def _history(row: Row) -> tuple[datetime | None, object, object, Kind, str, Sort
     kind, said = _HISTORY[type_]
     output: object = ""
     if kind == "notification":
-        told = word(dig(row, "notification", "type"))
-        problem = told in {"problem", "32"}
-        said = state(dig(row, "notification", "state"), service=bool(service)) if problem else told.upper()
+        named = state(dig(row, "notification", "state"), service=bool(service))
+        kind, said = told(_NOTIFIED.get(what := word(dig(row, "notification", "type")), what), named)
+        if kind != "notification":
+            return None  # these have entries of their own
         output = dig(row, "notification", "text")
     elif kind == "downtime":
         output = dig(row, "downtime", "comment")
-        if type_ == "downtime_end" and word(dig(row, "downtime", "has_been_cancelled")) in {"1", "y", "true", "True"}:
+        if type_ == "downtime_start":  # its entry is of the planned begin, also where it was entered after that
+            began = instant(dig(row, "downtime", "trigger_time"))
+            at = max(at, began) if at and began else at
+        elif word(dig(row, "downtime", "has_been_cancelled")) in {"1", "y", "true", "True"}:
             said = "CANCELLED"
     elif kind == "acknowledgement":
         output = dig(row, "acknowledgement", "comment")
@@ -169,9 +243,8 @@ def _entry(row: Row) -> tuple[datetime | None, object, object, Kind, str, Sort, 
         sort: Sort = "hard" if type_ == "hard_state" else "soft"
         return (at, host, service, "state", named, sort, output) if named else None
     if type_ == "notify" or type_.startswith("notification_"):
-        what = type_.removeprefix("notification_")
-        said = named if what in {"notify", "state"} else what.upper()
-        return at, host, service, "notification", said, "", output
+        kind, said = told(type_.removeprefix("notification_"), named)
+        return (at, host, service, kind, said, "", output) if kind == "notification" else None
     if type_ not in _ENTRIES:
         return None  # comments
     kind, said = _ENTRIES[type_]

@@ -9,14 +9,19 @@ import re
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from opsbrief.model.window import utc
+from opsbrief.readers.alarms.ask import Kind, told
+from opsbrief.readers.alarms.plans import Plan
 from opsbrief.text import clean, line
 
-Kind = Literal["state", "restart", "notification", "acknowledgement", "downtime", "flapping", "marker"]
 _HEAD = re.compile(rb"\[(\d{9,11})\] ")
 _LINE = re.compile(r"([A-Z][A-Za-z]+(?: [A-Z]+)*): (.*)", re.DOTALL)
 _PROGRAM = re.compile(r"(?:Nagios|Icinga|Naemon)\b.* (starting|shut ?down)|(Caught SIGTERM|Successfully shutdown)")
 #: Seconds in which the same is told again: an acknowledgement as a command, then with each notification about it.
 _REPEATED = {"notification": 1.0, "acknowledgement": 60.0}
+_SCHEDULES = re.compile(
+    r"SCHEDULE_(?:AND_PROPAGATE_\w+_|HOST_SVC_|HOSTGROUP_\w+_|SERVICEGROUP_\w+_|SVC_|HOST_)DOWNTIME\Z"
+)
 _OUTPUT = 300  # characters of a plugin's output that are kept
 
 
@@ -73,19 +78,22 @@ def _alert(*, service: bool) -> Callable[[str], Entry]:
     return read
 
 
-def _notification(*, service: bool) -> Callable[[str], Entry]:
+def _notification(*, service: bool) -> Callable[[str], Entry | None]:
     """Read a notification. Whom it went to, and who acknowledged, are persons and stay out."""
 
-    def read(rest: str) -> Entry:
+    def read(rest: str) -> Entry | None:
         _contact, host, *parts = rest.split(";")
         name = parts.pop(0) if service else ""
         what, _command, *tail = parts
-        told, _, state = what.partition(" (")
-        if told == "ACKNOWLEDGEMENT":
+        said, _, state = what.partition(" (")
+        kind, named = told(said, said)
+        if kind == "acknowledgement":
             # Nagios keeps ";" out of the output, Icinga 2 does not: then nobody can tell where the author stands.
             comment = ";".join(tail[2:]) if state or len(tail) == 3 else ""
             return Entry(host, name, "", "", "acknowledgement", line(comment, _OUTPUT))
-        return Entry(host, name, line(told, 30), "", "notification", line(tail[0] if tail else "", _OUTPUT))
+        if kind != "notification":
+            return None  # downtimes and flapping have lines of their own
+        return Entry(host, name, named, "", "notification", line(tail[0] if tail else "", _OUTPUT))
 
     return read
 
@@ -117,6 +125,23 @@ def _command(rest: str) -> Entry | None:
             host = ""
         return Entry(host, check, "", "", "marker", line(name.replace("_", " ").lower(), 80))
     return None
+
+
+def plan(text: bytes) -> Plan | None:
+    """Return the downtime that a line plans, by an external command; the lines of its begin have no comment."""
+    found = _LINE.match(clean(text[text.index(b"]") + 2 :]))
+    if not found or found[1] != "EXTERNAL COMMAND":
+        return None
+    what, _, rest = found[2].rstrip("\n").partition(";")
+    if not _SCHEDULES.match(what):
+        return None
+    host, *parts = rest.split(";")
+    try:
+        name = parts.pop(0) if what == "SCHEDULE_SVC_DOWNTIME" else ""
+        start, _end, _fixed, _trigger, _duration, author, *comment = parts
+        return Plan(utc(float(start)), host, name, line(";".join(comment), _OUTPUT), line(author, 200))
+    except (ValueError, IndexError, OverflowError, OSError):  # cut, or no such time
+        return None
 
 
 _READERS: dict[str, Callable[[str], Entry | None]] = {

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from opsbrief.model.scope import called
+
+__all__ = ["Whose", "called"]
+
 
 @dataclass(slots=True)
 class Whose:
@@ -39,13 +43,3 @@ class Whose:
     def wants(self, service: str) -> bool:
         """Return whether a check is meant; that of a host itself (no service) always is."""
         return not service or not self.services or any(fnmatchcase(service, one) for one in self.services)
-
-
-def called(name: str, hosts: tuple[str, ...]) -> str:
-    """Return the one of ``hosts`` that ``name`` means: app1 and app1.shop.example are the same host; else empty."""
-    name = name.lower()
-    for host in hosts:
-        own = host.lower()
-        if name == own or name.startswith(f"{own}.") or own.startswith(f"{name}."):
-            return host
-    return ""

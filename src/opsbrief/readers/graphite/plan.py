@@ -80,14 +80,20 @@ def globs(asked: Iterable[Want]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def plan(asked: Sequence[Want], known: Mapping[str, Sequence[str]], limit: int, source: str) -> Plan:
+def plan(
+    asked: Sequence[Want],
+    known: Mapping[str, Sequence[str]],
+    limit: int,
+    source: str,
+    noise: frozenset[str] = frozenset(),
+) -> Plan:
     """Group what is wanted into requests for at most ``limit`` series.
 
     ``known`` maps globs to the names they match; a glob that is not in it is asked for blindly. Metrics that
-    somebody named come first, the wide nets (``rank``) share what is left of the limit evenly.
+    somebody named come first, the wide nets (``rank``) share what is left of the limit evenly, without ``noise``.
     """
     named: set[str] = set()
-    netted: set[str] = set()
+    netted: set[str] = set(noise)
     spared: set[str] = set()
     asks: list[Ask] = []
     gaps: list[Gap] = []
@@ -104,7 +110,7 @@ def plan(asked: Sequence[Want], known: Mapping[str, Sequence[str]], limit: int, 
             if not mine and known.get(target.text):
                 spared.add(want.text)
             asks.extend(_asks(want, target, names, mine, known))
-    return Plan(groups=tuple(_groups(asks)), named=frozenset(named), spared=frozenset(spared), gaps=tuple(gaps))
+    return Plan(groups=tuple(_groups(asks)), named=frozenset(named) | noise, spared=frozenset(spared), gaps=tuple(gaps))
 
 
 def _targets(asked: Sequence[Want], *, net: bool) -> Iterator[tuple[Want, Target]]:

@@ -117,7 +117,8 @@ class Tally:
         """Yield (series, what is the matter) for what one want lacks in one span."""
         account = self._accounts.get((label, id(want)), _Account())
         if not account.came:
-            if not account.failed and want.text not in self._spared:
+            # What a dashboard found may have ended long ago, as a disk that was taken out: no gap for each.
+            if not account.failed and want.text not in self._spared and not want.metric.found:
                 yield want.text, _NOTHING if account.empty else _ABSENT
             return
         if not account.failed:
@@ -125,7 +126,7 @@ class Tally:
             yield from (
                 (name, "the server lists it but gives nothing for it; perhaps a damaged file") for name in sorted(gone)
             )
-        if not want.metric.rank and len(want.targets) == 1:
+        if not want.metric.rank and not want.metric.found and len(want.targets) == 1:
             yield from ((name, _NOTHING) for name in sorted(account.empty - account.came))
 
     def _gap(self, what: str, kind: GapKind, detail: str, hint: str = "", labels: Sequence[str] = ()) -> Gap:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from opsbrief.model.evidence import Addition, FileStat
+from opsbrief.model.evidence import Addition, Edit, FileStat
 from opsbrief.model.window import utc
 from opsbrief.text import clean, line
 
@@ -15,6 +15,8 @@ FILES = 2000  # files of one commit or diff that are kept
 
 _HEADER = 6
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+#: A number that stands alone or before a unit: no part of a word, of an address or of a version.
+_NUMBER = re.compile(rb"(?<![\w.])\d{1,15}(?:\.\d{1,9})?(?![\d.]*\.\d)(?=[A-Za-z%]{0,3}(?!\w))")
 _WORD = re.compile(rb"[^\W\d_]{3}")
 _ESCAPE = re.compile(rb"\\(?:([0-7]{3})|(.))", re.DOTALL)
 _ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
@@ -156,6 +158,39 @@ def additions(chunks: Iterable[bytes], *, most: int, each: int) -> tuple[tuple[A
         if len(found) >= most and not whole:
             break
     return tuple(found), whole
+
+
+def edits(chunks: Iterable[bytes], *, most: int) -> tuple[Edit, ...]:
+    """Return the lines of a patch without context of which only numbers changed, at most ``most``.
+
+    Where a stretch has as many lines as before, each is taken for the old one in its place.
+    """
+    found: list[Edit] = []
+    path, number, left = "", 0, [0, 0]
+    old: list[bytes] = []
+    new: list[bytes] = []
+    for text in _lines(chunks):
+        if left[0] and text.startswith(b"-"):
+            old.append(text[1:])
+            left[0] -= 1
+        elif left[1] and text.startswith(b"+"):
+            new.append(text[1:])
+            left[1] -= 1
+            if not any(left) and len(old) == len(new) and path:
+                rows = zip(old, new, strict=True)
+                found += [
+                    Edit(path, number + at, clean(a.strip(), 200), clean(b.strip(), 200))
+                    for at, (a, b) in enumerate(rows)
+                    if a != b and _NUMBER.sub(b"#", a) == _NUMBER.sub(b"#", b)
+                ]
+        elif hunk := _HUNK.match(text):
+            left = [int(hunk[1]) if hunk[1] else 1, int(hunk[3]) if hunk[3] else 1]
+            number, old, new = int(hunk[2]), [], []
+        elif text.startswith(b"+++ "):
+            path = _path(text[4:])
+        if len(found) >= most:
+            break
+    return tuple(found[:most])
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:

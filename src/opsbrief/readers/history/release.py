@@ -1,19 +1,28 @@
 """What lies between two deployed versions: which two, their commits, files and added lines."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.model.evidence import Addition, FileStat
+from opsbrief.model.evidence import Addition, Edit, FileStat
 from opsbrief.readers.history import record
 from opsbrief.readers.history.command import DIFF, Repository, Tag
 from opsbrief.text import line
 from opsbrief.transport.process import Running
 
 _ADDED, _ADDED_EACH = 5000, 500  # added lines that are kept, in all and of one file
+_FILES, _EDITS = 20, 200  # of one commit to the configuration of monitoring
 _DETAILS = ("-z", "--raw", "--numstat", "--encoding=UTF-8", "--no-notes", "--diff-merges=first-parent", record.FORMAT)
 _PATCH = ("-r", "-p", "-U0", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/")
+
+#: Paths that are likely to hold the thresholds of a monitoring system.
+MONITORING = re.compile(
+    r"icinga|nagios|naemon|nrpe|monit|prometheus|alert|zabbix|check_?mk|sensu|grafana|collectd|threshold|hiera"
+    r"|(?:^|/)(?:conf\.d|objects|checks|rules)/|(?:^|/)data/.*\.ya?ml$|rules?\.ya?ml$|\.(?:cfg|conf)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,20 @@ def details(repository: Repository, names: Sequence[str], pathspec: Sequence[str
     with repository.stream(*argv, stdin="".join(f"{name}\n" for name in names).encode()) as running:
         yield from record.commits(running)
         _check(running, "git log")
+
+
+def monitoring(repository: Repository, commit: record.Commit) -> tuple[str, ...]:
+    """Return the files of a commit that look like the configuration of monitoring; of a merge its commits have them."""
+    if len(commit.parents) != 1 or commit.id in repository.shallow:
+        return ()
+    return tuple(stat.path for stat in commit.files if stat.status == "M" and MONITORING.search(stat.path))[:_FILES]
+
+
+def edits(repository: Repository, commit: record.Commit, paths: Sequence[str]) -> tuple[Edit, ...]:
+    """Return the lines of these files in which the commit changed a number: a threshold, perhaps."""
+    pathspec = ("--", *(f":(top,literal){path}" for path in paths))
+    with repository.stream("diff-tree", *_PATCH, *DIFF, commit.parents[0], commit.id, *pathspec) as running:
+        return record.edits(running, most=_EDITS)
 
 
 def choose(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields as parts
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -39,25 +39,12 @@ def _level(value: str) -> str:
     return severity(value)
 
 
-Wanted = tuple[tuple[str, tuple[str, ...]], ...]  # (label in the record, names it may have in the document)
-
-
 @lru_cache(1024)
 def _labelled(pairs: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return {label: line(value, 200) for label, value in pairs}
 
 
-@lru_cache(256)
-def _there(fields: Fields, names: tuple[str, ...]) -> tuple[Fields, Wanted, Wanted]:
-    """Return the candidates that are among ``names``, and of what record has a label those that are there.
-
-    Most lines of a service have the same fields, so this is asked for once.
-    """
-    kept = {part.name: tuple(name for name in getattr(fields, part.name) if name in names) for part in parts(Fields)}
-    there = Fields(**kept)
-    attributes = (("logger", there.logger), ("trace.id", there.trace))
-    resource = (("host.name", there.host), ("service.name", there.service), ("service.version", there.version))
-    return there, tuple(pair for pair in attributes if pair[1]), tuple(pair for pair in resource if pair[1])
+Named = tuple[tuple[str, str], ...]  # (label in the record, name in the document)
 
 
 def flat(source: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,6 +66,8 @@ def instant(value: object, stored: object) -> datetime | None:
     if isinstance(value, str) and value[4:5] == "-":
         try:
             at = datetime.fromisoformat(value.strip())
+            if at.tzinfo is UTC:  # as nearly all are
+                return at
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError):
             pass
@@ -88,40 +77,78 @@ def instant(value: object, stored: object) -> datetime | None:
         return None
 
 
-def record(hit: Mapping[str, Any], fields: Fields, time: str) -> LogRecord | None:
-    """Return the log record of one hit, or None when it has no readable time."""
-    source = hit.get("_source")
-    leaves = flat(source) if isinstance(source, dict) else {}
-    there, attributes, resource = _there(fields, tuple(leaves))
-    stored = hit.get("fields")
-    kept = stored.get(time) if isinstance(stored, Mapping) else None
-    at = instant(leaves.get(time), kept[0] if isinstance(kept, list) and kept else None)
-    if at is None:
-        return None
-    body = _text(leaves, there.message) or _structured(source, fields.message)
-    stack = _text(leaves, there.stack) if there.stack else ""
-    if stack and stack not in body:
-        body = f"{body}\n{stack}" if body else stack
-    return LogRecord(
-        timestamp=at,
-        body=clean(body.rstrip("\n")),
-        severity_text=_level(level) if isinstance(level := _first(leaves, there.level), str) else severity(level),
-        attributes=_named(leaves, attributes),
-        resource=_named(leaves, resource),
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Where the parts of a record are in documents that have the same leaves: only names that are there."""
+
+    message: tuple[str, ...]
+    stack: tuple[str, ...]
+    level: str  # empty when there is none
+    attributes: Named
+    resource: Named
+
+
+class Reader:
+    """Makes log records of hits: which parts are where is worked out once for all lines with the same leaves."""
+
+    def __init__(self, fields: Fields, time: str) -> None:
+        """Take the candidates for each part of a line and the name of its time."""
+        self._fields = fields
+        self._time = time
+        self._shapes: dict[tuple[str, ...], _Shape] = {}
+
+    def record(self, hit: Mapping[str, Any]) -> LogRecord | None:
+        """Return the log record of one hit, or None when it has no readable time."""
+        source = hit.get("_source")
+        leaves = flat(source) if isinstance(source, dict) else {}
+        shape = self._shape(tuple(leaves))
+        stored = hit.get("fields")
+        kept = stored.get(self._time) if isinstance(stored, dict) else None
+        at = instant(leaves.get(self._time), kept[0] if isinstance(kept, list) and kept else None)
+        if at is None:
+            return None
+        body = _text(leaves, shape.message) or _structured(source, self._fields.message)
+        stack = _text(leaves, shape.stack) if shape.stack else ""
+        if stack and stack not in body:
+            body = f"{body}\n{stack}" if body else stack
+        level = _only(leaves[shape.level]) if shape.level else None
+        return LogRecord(
+            timestamp=at,
+            body=clean(body.rstrip("\n")),
+            severity_text=_level(level) if type(level) is str else severity(level),
+            attributes=_named(leaves, shape.attributes),
+            resource=_named(leaves, shape.resource),
+        )
+
+    def _shape(self, names: tuple[str, ...]) -> _Shape:
+        known = self._shapes.get(names)
+        if known is None:
+            if len(self._shapes) >= 256:  # documents that have no shape in common
+                self._shapes.clear()
+            known = self._shapes[names] = _shape(self._fields, names)
+        return known
+
+
+def _shape(fields: Fields, names: tuple[str, ...]) -> _Shape:
+    def there(candidates: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(name for name in candidates if name in names)
+
+    def first(**parts: tuple[str, ...]) -> Named:
+        return tuple((label.replace("_", "."), found[0]) for label, part in parts.items() if (found := there(part)))
+
+    return _Shape(
+        there(fields.message),
+        there(fields.stack),
+        next(iter(there(fields.level)), ""),
+        first(logger=fields.logger, trace_id=fields.trace),
+        first(host_name=fields.host, service_name=fields.service, service_version=fields.version),
     )
 
 
 def leaf(hit: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - a JSON leaf
     """Return the first value of one field of a hit, None when it has none."""
     source = hit.get("_source")
-    return _first(flat(source), (name,)) if isinstance(source, Mapping) else None
-
-
-def _first(leaves: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401 - a JSON leaf
-    for name in names:
-        if (value := leaves.get(name)) is not None:
-            return value[0] if isinstance(value, list) and value else value
-    return None
+    return _only(flat(source).get(name)) if isinstance(source, Mapping) else None
 
 
 def _text(leaves: Mapping[str, Any], names: tuple[str, ...]) -> str:
@@ -145,11 +172,18 @@ def _structured(source: object, names: tuple[str, ...]) -> str:
     return ""
 
 
-def _named(leaves: Mapping[str, Any], wanted: Wanted) -> Mapping[str, str]:
+def _only(value: Any) -> Any:  # noqa: ANN401 - a JSON leaf
+    return value[0] if type(value) is list and value else value
+
+
+def _named(leaves: Mapping[str, Any], wanted: Named) -> Mapping[str, str]:
     """Return what is there by its label; lines that say the same share one mapping, which nobody changes."""
     pairs = []
-    for label, names in wanted:
-        value = _first(leaves, names)
-        if isinstance(value, str | int) and value != "":
-            pairs.append((label, str(value)))
+    for label, name in wanted:
+        value = leaves[name]
+        if type(value) is not str:
+            value = _only(value)
+            value = str(value) if isinstance(value, str | int) else ""
+        if value:
+            pairs.append((label, value))
     return _labelled(tuple(pairs))

@@ -13,7 +13,7 @@ from opsbrief.model.evidence import Histogram, LogRecord
 from opsbrief.readers.search import cluster, query
 from opsbrief.readers.search.cluster import Json
 from opsbrief.readers.search.fields import Fields, Level
-from opsbrief.readers.search.lines import leaf, record, severity
+from opsbrief.readers.search.lines import Reader, leaf, severity
 from opsbrief.readers.search.paging import Pager
 
 
@@ -83,10 +83,11 @@ def draw(pager: Pager, question: Question, limit: int, keep: Callable[[LogRecord
     drawn.total, drawn.exact = cluster.total(found)
     volume = query.Volume(found, question.start, question.end, width)
     read: Counter[str] = Counter()
+    reader = Reader(question.fields, question.time)
     try:
         for hit in _chosen(pager, question, found, volume, limit, drawn):
             drawn.seen += 1
-            entry = record(hit, question.fields, question.time)
+            entry = reader.record(hit)
             if entry is None:
                 drawn.undated += 1
                 continue

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from opsbrief import phrase
+from opsbrief.analysis.changes import puppet
 from opsbrief.model.evidence import Change, Evidence, Release
 from opsbrief.model.finding import Finding, Onset, Verdict
 from opsbrief.model.window import Window
@@ -67,14 +68,45 @@ def _folder(path: str) -> str:
 def _others(evidence: Evidence, releases: Sequence[Release]) -> Iterator[Finding]:
     window = evidence.window
     own = {commit.ref for release in releases for commit in release.commits}
+    told = puppet.groups(evidence, window.start - _LEAD)
     others = [
         change
         for change in evidence.items(Change)
-        if window.start - _LEAD <= change.at < window.end and change.ref not in own and not _anchors(change, window)
+        if window.start - _LEAD <= change.at < window.end
+        and change.kind != "resource"
+        and change.ref not in own
+        and not _anchors(change, window)
     ]
     others.sort(key=lambda change: (change.role != "infrastructure", change.at, change.ref))
-    for change in others[:MOST]:
-        yield _other(change, window, rank=len(others) - others.index(change))
+    many = len(told) + len(others)
+    for place, group in enumerate(told[:MOST]):
+        yield _applied(group, window, puppet.nodes(evidence), rank=many - place)
+    for place, change in enumerate(others[: max(0, MOST - len(told))]):
+        yield _other(change, window, rank=many - len(told) - place)
+
+
+def _applied(group: puppet.Group, window: Window, nodes: int, rank: int) -> Finding:
+    first, last = (phrase.clock(at, window.zone, window.start) for at in (group.first, group.last))
+    said = group.said(nodes)
+    return Finding(
+        code="other-change",
+        subject=f"Puppet {group.version[:10]}".strip(),
+        verdict=Verdict.CHANGED,
+        headline=f"{first if first == last else f'{first}–{last}'} {said}",
+        detail=f"on {phrase.listed(list(group.hosts), 8)}" if len(group.hosts) > 1 else "",
+        basis=tuple(name for name in group.basis[:20] if name),
+        score=float(rank),
+        onset=Onset(at=group.first, earliest=group.first, latest=group.last),
+        hosts=tuple(group.hosts),
+        facts={
+            "kind": group.kind,
+            "role": "infrastructure",
+            "source": group.source,
+            "said": said,
+            "version": group.version,
+            "resources": len(group.refs),
+        },
+    )
 
 
 def _anchors(change: Change, window: Window) -> bool:

@@ -1,0 +1,1 @@
+"""The systemd journal as ``journalctl -o json`` prints it."""
