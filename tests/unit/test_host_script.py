@@ -6,10 +6,12 @@ import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.unit.evidence_of import origin
+from tests.unit.evidence_of import evidence, origin, outcome
 
+from opsbrief.analysis.alibi import packages
+from opsbrief.analysis.alibi.ground import Ground
+from opsbrief.model.evidence import Reading
 from opsbrief.model.window import Span
-from opsbrief.readers.host import packages
 from opsbrief.readers.host.parts import PROGRAMS, Part, named, parts
 from opsbrief.readers.host.script import CAP, answers, script
 from opsbrief.transport.ssh.route import valid
@@ -123,30 +125,27 @@ def test_a_part_without_a_status_has_none() -> None:
 DPKG = """\
 +0100
 2026-11-20 15:30:00 upgrade libc6:amd64 2.36-9 2.36-10
-2026-11-20 15:31:00 install new:all <none> 1.0
-2026-11-20 15:32:00 remove old:all 0.9 <none>
-2026-11-20 13:59:59 upgrade before:all 1 2
-2026-11-20 16:00:00 upgrade after:all 1 2
-2026-11-20 15:33:00 status installed libc6:amd64 2.36-10
 2026-13-40 15:33:00 upgrade broken:all 1 2
+"""
+RPM = """\
+-0230
+glibc-2.34-60.el9.x86_64                      Fri 20 Nov 2026 03:30:00 PM -0230
 """
 
 
-def test_packages_of_dpkg_are_changes_in_the_hosts_own_time() -> None:
-    found = list(packages.changes(DPKG, "app1", SPAN, origin("look")))
-    assert [(one.ref, one.summary) for one in found] == [
-        ("Package[libc6:amd64]", "upgraded from 2.36-9 to 2.36-10"),
-        ("Package[new:all]", "installed 1.0"),
-        ("Package[old:all]", "removed 0.9"),
-    ]
-    assert found[0].at == datetime(2026, 11, 20, 14, 30, tzinfo=UTC)
-    assert {(one.role, one.hosts, one.state) for one in found} == {("infrastructure", ("app1",), "applied")}
-
-
-def test_packages_of_rpm_have_their_epochs() -> None:
-    at = int((NOW - timedelta(minutes=5)).timestamp())
-    found = list(packages.changes(f"{at} glibc 2.34-60\n{at - 90000} old 1-1\nx y z\n", "app1", SPAN, origin("look")))
-    assert [(one.ref, one.summary) for one in found] == [("Package[glibc]", "installed 2.34-60")]
+@pytest.mark.parametrize(
+    ("text", "hour", "said"), [(DPKG, 14, "libc6 2.36-9 → 2.36-10"), (RPM, 18, "glibc-2.34-60.el9.x86_64")]
+)
+def test_the_alibi_reads_its_package_logs_in_the_hosts_own_time(text: str, hour: int, said: str) -> None:
+    (part,) = [one for one in parts(SPAN.start, SPAN.end, (), ()) if one.about == "packages"]
+    log = Reading(
+        host="app1", command=part.shown, exit_status=0, stdout=text, stderr="", at=NOW, about="packages",
+        origin=origin("look"),
+    )  # fmt: skip
+    ((at, name),) = packages.changes(log, UTC)
+    assert (at.astimezone(UTC).hour, name) == (hour, said)
+    told = evidence(outcome("look", "ssh", log))
+    assert packages.look(Ground(told, ())).facts["package_logs"] == 1
 
 
 @pytest.mark.parametrize("name", ["java", "shop.jar", "/opt/shop/bin/shop", "python3.11", "app@1", "a:b"])
