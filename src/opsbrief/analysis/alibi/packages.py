@@ -6,7 +6,7 @@ no sign of a change and takes no verdict away, but it is said: what nobody looke
 
 import re
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, timezone, tzinfo
 
 from opsbrief import phrase
 from opsbrief.analysis.alibi.ground import Ground, Part
@@ -18,6 +18,7 @@ _DPKG = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (install|upgrade|remove|pu
 _RPM = re.compile(
     r"(\S{3,120})\s{1,80}(?:\w{3},? )?(\d{1,2} \w{3} \d{4} [\d:]{8}(?: [AP]M)?|\w{3} +\d{1,2} [\d:]{8} \d{4})"
 )
+_OFFSET = re.compile(r"([+-])([01]\d)([0-5]\d)")
 _RPM_FORMS = ("%d %b %Y %I:%M:%S %p", "%d %b %Y %H:%M:%S", "%b %d %H:%M:%S %Y")
 
 Installed = tuple[datetime, str]
@@ -72,9 +73,15 @@ def look(ground: Ground) -> Part:
 
 
 def changes(log: Reading, zone: tzinfo) -> Iterator[Installed]:
-    """Yield (when, "openssl 1.0 → 1.1") of each entry of a package log; its stamps are taken to be in ``zone``."""
+    """Yield (when, "openssl 1.0 → 1.1") of each entry of a package log.
+
+    Its stamps are those of the offset that stands before them, else they are taken to be in ``zone``.
+    """
     for text in log.stdout.splitlines():
-        if match := _DPKG.match(text):
+        if match := _OFFSET.fullmatch(text.strip()):
+            hours = timedelta(hours=int(match[2]), minutes=int(match[3]))
+            zone = timezone(hours if match[1] == "+" else -hours)
+        elif match := _DPKG.match(text):
             at, verb, name, old, new = match.groups()
             moved = f"{name.partition(':')[0]} {old} → {new}" if verb == "upgrade" else f"{name} {verb} {new}"
             if (when := _read(at, ("%Y-%m-%d %H:%M:%S",), zone)) is not None:
