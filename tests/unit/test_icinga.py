@@ -207,7 +207,7 @@ HEALTH = {
         # Of two masters one is enough.
         ([{**HEALTH, "heartbeat": str(BEGIN - 600)}, HEALTH], ""),
         ([{**HEALTH, "icinga2_active_service_checks_enabled": ""}], "alarms by active service checks"),
-        ([], ""),
+        ([], "the newest alarms"),
         (["x", None], ""),
         ({"status": "error"}, ""),
     ],
@@ -224,6 +224,8 @@ def test_a_login_that_may_use_only_the_monitoring_module_is_led_there() -> None:
             answer(b'{"message": "No permission for module/icingadb"}', "403 Forbidden")(sock, request)
         elif path.startswith("monitoring/list/hosts"):
             answer(b'[{"host_name": "app01"}]')(sock, request)
+        elif path.startswith("monitoring/health/info"):
+            answer(json.dumps([{"status_update_time": BEGIN + 7200}]).encode())(sock, request)
         else:
             answer(b"[]")(sock, request)
 
@@ -248,7 +250,8 @@ def downtime(at: float, comment: str, host: str = "app01", **more: str) -> dict[
 def deploys(rows: list[dict[str, Any]], **options: Any) -> list[tuple[int, str, bool]]:
     def run(sock: socket.socket, request: bytes) -> None:
         path = unquote(request.split()[1].decode()).lstrip("/")
-        found = HOSTS if path.startswith("icingadb/hosts") else rows if "history.event_time>" in path else []
+        fixed: dict[str, Any] = {"icingadb/hosts": HOSTS, "icingadb/health": [HEALTH]}
+        found = fixed.get(path.partition("?")[0], rows if "history.event_time>" in path else [])
         answer(json.dumps(found).encode())(sock, request)
 
     with peer(run) as server:

@@ -118,6 +118,9 @@ def _pulse(http: "Client", ask: Ask, path: str, sign: str, where: str) -> Iterat
     except SourceError:
         return
     rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+    if found == []:
+        detail = f"{where} is not running, says Icinga Web; it does not say since when"
+        yield ask.gap("the newest alarms", GapKind.UNAVAILABLE, detail, "do Icinga and what writes its history run?")
     beats = [at for row in rows if (at := instant(row.get(sign)))]
     if not beats:
         return
