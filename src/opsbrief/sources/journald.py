@@ -41,14 +41,14 @@ _MATCH = re.compile(r"[A-Z0-9_]+=.", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Journald(Source):
-    """The journal of systemd: this machine's, or journal files."""
+    """The journal of systemd: this machine's, that of hosts over SSH, or journal files."""
 
     gives: ClassVar[frozenset[str]] = frozenset({"logs", "events", "alarms"})
 
     path: str | tuple[str, ...] = field(
         default=(),
         metadata={
-            "help": "journal file, glob or folder, or a list of them; default: this machine's journal", "path": True
+            "help": "journal file, glob or folder, or a list of them; default: the journal of the machine", "path": True
         },
     )  # fmt: skip
     units: tuple[str, ...] = field(
