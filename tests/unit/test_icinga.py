@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -403,3 +404,24 @@ def test_numbers_as_text_are_numbers() -> None:
         "OK", "CRITICAL", "", "", "", "", "", "",
     ]  # fmt: skip
     assert asking.state("1", service=False) == "DOWN"
+
+
+@pytest.mark.parametrize(
+    ("date", "heartbeat", "words"),
+    [(300, 300, "ahead of"), (-300, -300, "behind"), (0, 300, "ahead of"), (0, 0, ""), (20, 25, "")],
+)
+def test_a_clock_that_is_off_by_minutes_is_said(date: int, heartbeat: int, words: str) -> None:
+    now = datetime.now(UTC)
+    header = f"Date: {format_datetime(now + timedelta(seconds=date), usegmt=True)}"
+    health = json.dumps([{**HEALTH, "heartbeat": str((now + timedelta(seconds=heartbeat)).timestamp())}]).encode()
+
+    def run(sock: socket.socket, request: bytes) -> None:
+        path = request.split()[1].decode().lstrip("/").partition("?")[0]
+        body = {"icingadb/hosts": json.dumps(HOSTS).encode(), "icingadb/health": health}.get(path, b"[]")
+        answer(body, "200 OK", "application/json", header)(sock, request)
+
+    with peer(run) as server:
+        source = Icinga(name="icinga", url=server.url, history="icingadb", scope=Scope(hosts=("app01", "app02")))
+        found = gaps(list(source.alarms(Span("", now - timedelta(hours=1), now), "UTC", Deadline(10))))
+    assert [gap.what for gap in found] == (["the exact times of alarms"] if words else [])
+    assert all(words in gap.detail for gap in found)
