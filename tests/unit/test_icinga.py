@@ -299,9 +299,18 @@ def document(moment: str, **fields: Any) -> dict[str, Any]:
     return {"_source": source, "sort": [1]}
 
 
-def search(hits: list[dict[str, Any]], checks: list[dict[str, Any]] | None = None) -> Callable[[str, bytes], Any]:
+def search(
+    hits: list[dict[str, Any]],
+    checks: list[dict[str, Any]] | None = None,
+    edges: tuple[str, str] = ("2026-11-22T22:00:00.0+0000", "2026-11-23T00:26:00.0+0000"),
+) -> Callable[[str, bytes], Any]:
+    """Answer as a search engine; ``edges`` are the times of its oldest and newest document."""
+
     def run(_path: str, request: bytes) -> Any:
+        body = json.loads(request.partition(b"\r\n\r\n")[2])
         found = checks or [] if b"checkresult" in request else hits
+        if body["size"] == 1:
+            found = [document(edges["desc" in str(body["sort"])])]
         total = {"value": len(found), "relation": "eq"}
         return {"_shards": {"total": 1, "failed": 0}, "hits": {"total": total, "hits": found}}
 
@@ -327,6 +336,20 @@ def test_the_documents_of_its_own_writer() -> None:
         (800, "app01", "http", "state", "OK", ""),
     ]
     assert gaps(items) == []
+
+
+@pytest.mark.parametrize(
+    ("edges", "missing"),
+    [
+        (("2026-11-22T23:30:00.0+0000", "2026-11-23T00:20:00.0+0000"), []),
+        (("2026-11-22T23:50:00.0+0000", "2026-11-23T00:26:00.0+0000"), ["alarms before 2026-11-22 23:50:00 UTC"]),
+        (("2026-11-22T22:00:00.0+0000", "2026-11-22T23:40:00.0+0000"), ["alarms after 2026-11-22 23:40:00 UTC"]),
+    ],
+)
+def test_an_index_that_was_not_written_all_the_time_is_a_gap(edges: tuple[str, str], missing: list[str]) -> None:
+    found = search([document("2026-11-22T23:36:55.5+0000")], edges=edges)
+    items, _ = served({**ELASTIC, "icinga2-": found}, history="elasticsearch")
+    assert [gap.what for gap in gaps(items)] == missing
 
 
 def test_the_state_is_that_of_the_check_not_of_the_moment_of_writing() -> None:

@@ -214,7 +214,7 @@ def test_restarts_and_failures_of_a_unit(ask: Ask) -> None:
     ]
     first, again, *_ = (one.output for one in outcome.items if isinstance(one, Event))
     assert "before: shop.service: Main process exited" in first
-    assert "restarted by systemd, number 2 in a row" in again
+    assert "restarted by systemd, its counter is at 2" in again
 
 
 def test_of_all_units_only_failures_and_restarts_by_systemd_are_told(ask: Ask) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Origin
 from opsbrief.readers.alarms import clock
-from opsbrief.readers.alarms.ask import Ask, Kind, Sort, dig, instant, state, told, word
+from opsbrief.readers.alarms.ask import Ask, Kind, Sort, dig, instant, number, state, told, word
 
 if TYPE_CHECKING:
     from opsbrief.transport.http import Client
@@ -246,4 +246,6 @@ def _entry(row: Row) -> tuple[datetime | None, object, object, Kind, str, Sort, 
     if type_ not in _ENTRIES:
         return None  # comments
     kind, said = _ENTRIES[type_]
+    if kind == "flapping" and number(output) is not None:
+        output = f"state changed in {output} % of checks"
     return at, host, service, kind, said, "", output
