@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from opsbrief import phrase
+from opsbrief.timespec import spell
 
 LIMIT = timedelta(minutes=1)  # that nobody needs to know of: a Date is of whole seconds, and answers take a while
 
@@ -26,5 +26,5 @@ def off(header: str, now: datetime) -> timedelta:
 
 def said(ahead: timedelta) -> str:
     """Return the sentence about a clock that is off."""
-    how = phrase.duration(abs(ahead).total_seconds())
+    how = spell(timedelta(seconds=round(abs(ahead).total_seconds())), 2)
     return f"its clock is {how} {'ahead of' if ahead > timedelta() else 'behind'} this machine's"
