@@ -15,13 +15,16 @@ def once(events: Iterable[Event]) -> list[Event]:
     source's at most, so that two alarms a few seconds apart stay two, and a source that repeats itself is left
     alone. Hard and soft differ, unless one does not say.
     """
+    ordered = sorted(events, key=lambda event: event.at)
+    if len({event.origin.source for event in ordered}) < 2:
+        return ordered
     kept: list[Event] = []
     known: dict[tuple[str, str, str, str, int], list[tuple[Event, set[str]]]] = {}
-    for event in sorted(events, key=lambda event: event.at):
+    for event in ordered:
         what = (_host(event.host), event.service.lower(), event.kind, event.state or event.output)
         slot = int(event.at.timestamp() / TOGETHER.total_seconds())
         around = (one for place in (slot - 1, slot) for one in known.get((*what, place), ()))
-        near = [one for one in around if _same(one[0], event) and event.origin.source not in one[1]]
+        near = [one for one in around if event.origin.source not in one[1] and _same(one[0], event)]
         if near:
             _, sources = min(near, key=lambda one: abs(one[0].at - event.at))
             sources.add(event.origin.source)

@@ -88,15 +88,13 @@ def written(found: Incident) -> bool:
     )
     ido = found.site.ask("ido", "SELECT count(*) FROM icinga_downtimehistory WHERE actual_end_time > '2000-01-01'")
     found.search.call("POST", "/icinga2-*/_refresh")
-    told_of = {
-        "bool": {"should": [{"match": {"notification_type": one}} for one in ("DOWNTIMESTART", "FLAPPINGSTART")]}
-    }
-    query = {"query": {"bool": {"must": [told_of], "filter": [{"match": {"host": APP01}}]}}}
+    told_of = [{"match": {"notification_type": one}} for one in ("DOWNTIMESTART", "FLAPPINGSTART")]
+    query = {"query": {"bool": {"should": told_of}}}
     try:
         docs = found.search.call("POST", "/icinga2-*/_search", query)["hits"]["total"]["value"]
     except urllib.error.HTTPError:
         docs = 0
-    return told == "3" and ido == "1" and docs == 2
+    return told == "3" and int(ido) >= 1 and docs >= 3
 
 
 def ask(incident: Incident, kind: str, source: Any, since: float = -4000) -> Outcome:
@@ -233,8 +231,9 @@ def test_a_downtime_is_a_deploy_where_its_comment_says_so(incident: Incident, pl
     assert {"gone", ""} <= {one.ref for one in found}
 
 
-def test_an_icinga_db_that_died_is_a_gap_not_silence(incident: Incident) -> None:
+def test_an_icinga_db_that_does_not_run_is_a_gap_not_silence(incident: Incident) -> None:
     incident.site.stop("icingadb")
-    incident.site.ask("icingadb", "UPDATE icingadb_instance SET heartbeat = heartbeat - 600000")  # ten minutes ago
     (gap,) = read(incident, "icingadb").gaps
-    assert "last sign of life" in gap.detail
+    assert "not running" in gap.detail
+    later = read(incident, "ido", since=-100).gaps  # what writes to the other database still does
+    assert later == ()

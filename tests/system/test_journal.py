@@ -3,12 +3,14 @@
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.system import journal
+from tests.system import sshd as sshd_server
 from tests.system.conftest import absent
 from tests.system.graphite import ordinary
 
@@ -18,6 +20,7 @@ from opsbrief.model.evidence import Event, LogSample, Outcome
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Anchor, Window, utc
 from opsbrief.readers.journal import units
+from opsbrief.source import Ssh
 from opsbrief.sources.journald import Journald
 
 pytestmark = pytest.mark.system
@@ -140,3 +143,42 @@ def test_files_that_may_not_be_read_are_not_read_as_silence(folder: Path, tmp_pa
     (gap,) = ask(room, program=str(program)).gaps
     assert gap.kind is GapKind.UNAUTHORIZED
     assert "systemd-journal" in gap.hint
+
+
+@pytest.fixture(scope="module")
+def abroad(folder: Path, sshd: sshd_server.Sshd) -> Path:
+    """Return the folder with the journals where the account behind sshd may read it."""
+    room = sshd.room / "journal"
+    shutil.copytree(folder, room)
+    for path in (room, *room.iterdir()):
+        if os.geteuid() == 0:
+            os.chown(path, 65534, 65534)
+    return room
+
+
+def far(path: object, sshd: sshd_server.Sshd, hosts: tuple[str, ...] = ("127.0.0.1",), **options: Any) -> Outcome:
+    return ask(path, ssh=Ssh(**sshd.options()), hosts=hosts, **options)  # type: ignore[arg-type]
+
+
+def test_over_ssh_it_tells_the_same(abroad: Path, folder: Path, sshd: sshd_server.Sshd) -> None:
+    here, there = ask(folder, units=("shop*",)), far(abroad, sshd, units=("shop*",))
+    assert totals(there) == totals(here)
+    assert [replace(one, origin=None, id="") for one in there.items if isinstance(one, Event)] == [
+        replace(one, origin=None, id="") for one in here.items if isinstance(one, Event)
+    ]
+    assert there.gaps == ()
+    assert totals(far(abroad / "app1.journal", sshd))["incident"] == 28
+    assert totals(far(f"{abroad}/*.journal", sshd))["incident"] == 29
+
+
+def test_a_host_that_cannot_be_reached_is_a_gap_beside_the_others(abroad: Path, sshd: sshd_server.Sshd) -> None:
+    outcome = far(abroad, sshd, hosts=("127.0.0.1", "no-such-host.invalid"))
+    assert totals(outcome)["incident"] == 29
+    (gap,) = outcome.gaps
+    assert gap.what == "the journal of no-such-host.invalid"
+
+
+def test_a_host_without_a_journal_is_a_gap(sshd: sshd_server.Sshd) -> None:
+    (gap,) = far("/no/such/journal", sshd).gaps
+    assert "/no/such/journal" in gap.detail
+    assert not totals(far("/no/such/journal", sshd))

@@ -5,6 +5,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -207,7 +208,7 @@ HEALTH = {
         # Of two masters one is enough.
         ([{**HEALTH, "heartbeat": str(BEGIN - 600)}, HEALTH], ""),
         ([{**HEALTH, "icinga2_active_service_checks_enabled": ""}], "alarms by active service checks"),
-        ([], ""),
+        ([], "the newest alarms"),
         (["x", None], ""),
         ({"status": "error"}, ""),
     ],
@@ -224,6 +225,8 @@ def test_a_login_that_may_use_only_the_monitoring_module_is_led_there() -> None:
             answer(b'{"message": "No permission for module/icingadb"}', "403 Forbidden")(sock, request)
         elif path.startswith("monitoring/list/hosts"):
             answer(b'[{"host_name": "app01"}]')(sock, request)
+        elif path.startswith("monitoring/health/info"):
+            answer(json.dumps([{"status_update_time": BEGIN + 7200}]).encode())(sock, request)
         else:
             answer(b"[]")(sock, request)
 
@@ -248,7 +251,8 @@ def downtime(at: float, comment: str, host: str = "app01", **more: str) -> dict[
 def deploys(rows: list[dict[str, Any]], **options: Any) -> list[tuple[int, str, bool]]:
     def run(sock: socket.socket, request: bytes) -> None:
         path = unquote(request.split()[1].decode()).lstrip("/")
-        found = HOSTS if path.startswith("icingadb/hosts") else rows if "history.event_time>" in path else []
+        fixed: dict[str, Any] = {"icingadb/hosts": HOSTS, "icingadb/health": [HEALTH]}
+        found = fixed.get(path.partition("?")[0], rows if "history.event_time>" in path else [])
         answer(json.dumps(found).encode())(sock, request)
 
     with peer(run) as server:
@@ -295,9 +299,18 @@ def document(moment: str, **fields: Any) -> dict[str, Any]:
     return {"_source": source, "sort": [1]}
 
 
-def search(hits: list[dict[str, Any]], checks: list[dict[str, Any]] | None = None) -> Callable[[str, bytes], Any]:
+def search(
+    hits: list[dict[str, Any]],
+    checks: list[dict[str, Any]] | None = None,
+    edges: tuple[str, str] = ("2026-11-22T22:00:00.0+0000", "2026-11-23T00:26:00.0+0000"),
+) -> Callable[[str, bytes], Any]:
+    """Answer as a search engine; ``edges`` are the times of its oldest and newest document."""
+
     def run(_path: str, request: bytes) -> Any:
+        body = json.loads(request.partition(b"\r\n\r\n")[2])
         found = checks or [] if b"checkresult" in request else hits
+        if body["size"] == 1:
+            found = [document(edges["desc" in str(body["sort"])])]
         total = {"value": len(found), "relation": "eq"}
         return {"_shards": {"total": 1, "failed": 0}, "hits": {"total": total, "hits": found}}
 
@@ -323,6 +336,20 @@ def test_the_documents_of_its_own_writer() -> None:
         (800, "app01", "http", "state", "OK", ""),
     ]
     assert gaps(items) == []
+
+
+@pytest.mark.parametrize(
+    ("edges", "missing"),
+    [
+        (("2026-11-22T23:30:00.0+0000", "2026-11-23T00:20:00.0+0000"), []),
+        (("2026-11-22T23:50:00.0+0000", "2026-11-23T00:26:00.0+0000"), ["alarms before 2026-11-22 23:50:00 UTC"]),
+        (("2026-11-22T22:00:00.0+0000", "2026-11-22T23:40:00.0+0000"), ["alarms after 2026-11-22 23:40:00 UTC"]),
+    ],
+)
+def test_an_index_that_was_not_written_all_the_time_is_a_gap(edges: tuple[str, str], missing: list[str]) -> None:
+    found = search([document("2026-11-22T23:36:55.5+0000")], edges=edges)
+    items, _ = served({**ELASTIC, "icinga2-": found}, history="elasticsearch")
+    assert [gap.what for gap in gaps(items)] == missing
 
 
 def test_the_state_is_that_of_the_check_not_of_the_moment_of_writing() -> None:
@@ -400,3 +427,24 @@ def test_numbers_as_text_are_numbers() -> None:
         "OK", "CRITICAL", "", "", "", "", "", "",
     ]  # fmt: skip
     assert asking.state("1", service=False) == "DOWN"
+
+
+@pytest.mark.parametrize(
+    ("date", "heartbeat", "words"),
+    [(300, 300, "ahead of"), (-300, -300, "behind"), (0, 300, "ahead of"), (0, 0, ""), (20, 25, "")],
+)
+def test_a_clock_that_is_off_by_minutes_is_said(date: int, heartbeat: int, words: str) -> None:
+    now = datetime.now(UTC)
+    header = f"Date: {format_datetime(now + timedelta(seconds=date), usegmt=True)}"
+    health = json.dumps([{**HEALTH, "heartbeat": str((now + timedelta(seconds=heartbeat)).timestamp())}]).encode()
+
+    def run(sock: socket.socket, request: bytes) -> None:
+        path = request.split()[1].decode().lstrip("/").partition("?")[0]
+        body = {"icingadb/hosts": json.dumps(HOSTS).encode(), "icingadb/health": health}.get(path, b"[]")
+        answer(body, "200 OK", "application/json", header)(sock, request)
+
+    with peer(run) as server:
+        source = Icinga(name="icinga", url=server.url, history="icingadb", scope=Scope(hosts=("app01", "app02")))
+        found = gaps(list(source.alarms(Span("", now - timedelta(hours=1), now), "UTC", Deadline(10))))
+    assert [gap.what for gap in found] == (["the exact times of alarms"] if words else [])
+    assert all(words in gap.detail for gap in found)

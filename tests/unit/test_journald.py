@@ -140,7 +140,7 @@ def test_a_query_is_a_text_or_a_regular_expression(ask: Ask) -> None:
 
 
 def test_a_query_of_a_search_engine_is_not_read_as_silence(ask: Ask) -> None:
-    outcome = ask(OLD, entry(1, "x"), logs=(Logs(query="service:shop AND level:error"),))
+    outcome = ask(OLD, entry(-1, "x"), entry(1, "x"), logs=(Logs(query="service:shop AND level:error"),))
     assert [gap.kind for gap in outcome.gaps] == [GapKind.REJECTED]
     assert not samples(outcome)
 
@@ -150,7 +150,7 @@ def test_a_unit_that_fell_silent_has_zero_lines_and_one_that_is_unknown_a_gap(as
     outcome = ask(OLD, entry(-10, "x"), others, units=("shop.service",))
     assert {span: one.total for span, one in samples(outcome).items()} == {"incident": 0, "before": 1}
     assert outcome.gaps == ()
-    outcome = ask(OLD, others, units=("shpo.service",))
+    outcome = ask(OLD, entry(-10, "x"), others, units=("shpo.service",))
     assert ["has this name" in gap.detail for gap in outcome.gaps] == [True]
     assert not samples(outcome)
 
@@ -214,7 +214,7 @@ def test_restarts_and_failures_of_a_unit(ask: Ask) -> None:
     ]
     first, again, *_ = (one.output for one in outcome.items if isinstance(one, Event))
     assert "before: shop.service: Main process exited" in first
-    assert "restarted by systemd, number 2 in a row" in again
+    assert "restarted by systemd, its counter is at 2" in again
 
 
 def test_of_all_units_only_failures_and_restarts_by_systemd_are_told(ask: Ask) -> None:

@@ -1,11 +1,13 @@
 """Monit's words, old and new, and its status, hostile ones too."""
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.contract.peer import answer, peer
 
 from opsbrief.codec import encode
 from opsbrief.errors import GapKind, SourceError
@@ -224,3 +226,22 @@ def test_a_status_with_odd_numbers_is_read_as_far_as_it_goes() -> None:
 def test_the_page_of_the_log_is_unescaped() -> None:
     assert monit.viewed(b"<p><textarea rows=1>[x] 'a' &lt;b&gt;\n</textarea>") == b"[x] 'a' <b>\n"
     assert monit.viewed(b"<p>log is off</p>") == b""
+
+
+@pytest.mark.parametrize(("minutes", "words"), [(5, "ahead of"), (-5, "behind"), (0, "")])
+def test_a_clock_that_is_off_by_minutes_loses_no_alarm_and_is_said(minutes: int, words: str) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    there = now + timedelta(minutes=minutes)
+    body = XML.replace("1795391640", str(int(there.timestamp()) - 5)).encode()
+    serve = answer(body, "200 OK", "text/xml", f"Date: {format_datetime(there, usegmt=True)}")
+    with peer(
+        lambda sock, request: (serve if b"_status" in request else answer(b"", "404 Not Found"))(sock, request)
+    ) as at:
+        source = Monit(name="monit", url=at.url, scope=Scope(hosts=("app1",)))
+        found = list(source.alarms(Span("", now - timedelta(hours=1), now), "UTC", Deadline(10)))
+    events = [(one.state, round((now - one.at).total_seconds())) for one in found if isinstance(one, Event)]
+    assert [(state, abs(late - wanted) <= 5) for (state, late), wanted in zip(events, (5, 100), strict=True)] == [
+        ("CRITICAL", True), ("RESTART", True),
+    ]  # fmt: skip
+    said = [one.detail for one in found if isinstance(one, Gap) and "exact times" in one.what]
+    assert ([words in one for one in said] == [True]) if words else said == []

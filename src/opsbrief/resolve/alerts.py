@@ -58,7 +58,7 @@ class Search:
         if not self.sources:
             raise WindowError(
                 "no alarm source is configured, so --since alert cannot be resolved",
-                "add a source of type icinga, nagioslog or monit, or give the time of the first alarm",
+                "add a source of type icinga, nagioslog, monit or journald, or give the time of the first alarm",
             )
         host, _, service = ref.partition("!")
         gaps: list[Gap] = []

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Item, Origin
 from opsbrief.model.window import Span, Window, utc
-from opsbrief.readers.alarms import files, monit, status
+from opsbrief.readers.alarms import clock, files, monit, status
 from opsbrief.readers.alarms.whose import Whose, called
 from opsbrief.source import Ssh, Web
 from opsbrief.text import line
@@ -221,7 +221,9 @@ class Monit(Web):
         source = replace(self, url=self.url.replace(_HOST, host))
         url = source.shown
         with source.client(deadline) as http:
-            body = http.get("/_status", [("format", "xml")], headers={"Accept": "text/xml"}).body
+            answer = http.get("/_status", [("format", "xml")], headers={"Accept": "text/xml"})
+            ahead = clock.off(answer.headers.get("date", ""), datetime.now(UTC))
+            body = answer.body
             found = status.parse(body)
             name = host or self._called(("" if "(" in self.host else self.host) or found.host)
             if not history:
@@ -241,30 +243,43 @@ class Monit(Web):
             Origin, source=self.name, query="GET /_status?format=xml", url=f"{url}/_status?format=xml",
             bytes=len(body), digest=f"sha256:{sha256(body).hexdigest()}",
         )  # fmt: skip
-        yield from self._present(found, name, span, told, lambda now: origin(fetched_at=now))
+        if ahead:
+            what, hint = f"the exact times of {name}", "let both machines set their clocks by NTP"
+            yield self._gap(what, GapKind.BAD_ANSWER, clock.said(ahead), hint)
+        yield from self._present(found, name, span, told, lambda now: origin(fetched_at=now), ahead)
 
     def _present(
-        self, found: status.Status, host: str, span: Span, told: list[Event], origin: Callable[[datetime], Origin]
+        self,
+        found: status.Status,
+        host: str,
+        span: Span,
+        told: list[Event],
+        origin: Callable[[datetime], Origin],
+        ahead: timedelta = timedelta(),
     ) -> Iterator[Event]:
-        """Yield what is wrong now and which processes began in the stretch, unless the log told it."""
+        """Yield what is wrong now and which processes began in the stretch, unless the log told it.
+
+        The status is of now, whatever the clock there says: its times are put right where that is ``ahead``.
+        """
         now = origin(datetime.now(UTC).replace(microsecond=0))
         whose = Whose((), services=self.services)
         for service in found.services:
             if service.at is None or not whose.wants(service.name):
                 continue
+            at = service.at - ahead
             mine = [event for event in told if (event.host, event.service) == (host, service.name)]
             last = next((event for event in reversed(mine) if event.kind == "state"), None)
             known = last is not None and last.state != "OK"
-            if service.wrong and service.monitored and not known and span.start <= service.at < span.end:
+            if service.wrong and service.monitored and not known and span.start <= at < span.end:
                 said = f"{service.wrong}, says Monit's status" + (f": {service.output}" if service.output else "")
                 yield Event(
-                    at=service.at, host=host, service=service.name, state="CRITICAL", state_type="hard",
+                    at=at, host=host, service=service.name, state="CRITICAL", state_type="hard",
                     output=said, origin=now,
                 )  # fmt: skip
             if service.kind != "process" or service.uptime is None:
                 continue
-            began = service.at - timedelta(seconds=service.uptime)
-            same = any(event.kind == "restart" and abs(began - event.at) <= _SAME for event in mine)
+            began = at - timedelta(seconds=service.uptime)
+            same = any(event.kind == "restart" and abs(began + ahead - event.at) <= _SAME for event in mine)
             if span.start <= began < span.end and not same:
                 yield Event(
                     at=began, host=host, service=service.name, state="RESTART", kind="restart",

@@ -4,6 +4,7 @@ Measured with 2.13: its milliseconds are not padded (".5" is five of them, not f
 documents up to a second off: the range asked for is wider, and the time is read anew from the document. ``state`` is
 that of the moment of writing, which may be changes later; the state that a document is about is in its check result. A
 notification has the time of the check before it: of an acknowledgement or a downtime that is up to an interval early.
+It posts with a mapping type, which Elasticsearch 7.17 takes and 8.19 refuses.
 """
 
 import re
@@ -25,6 +26,7 @@ _PAGE = 2000
 _PAGES = 50
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:?\d\d)?$")
 _SORTS: dict[float | None, Sort] = {0.0: "soft", 1.0: "hard"}
+_SILENT = timedelta(minutes=15)  # without any check result
 _TYPES = ("icinga2.event.statechange", "icinga2.event.notification")
 
 
@@ -61,8 +63,8 @@ def elastic(http: "Client", ask: Ask, index: str, deadline: "Deadline") -> Itera
         yield ask.gap("the newest alarms", GapKind.TRUNCATED, detail, "ask for a shorter window")
     for sentence in cluster.tally.shortfalls:
         yield ask.gap("some alarms", GapKind.TRUNCATED, sentence)
-    if not ask.found:
-        yield from _coverage(cluster, ask, path, index)
+    doubts = [] if ask.found else list(_coverage(cluster, ask, path, index))
+    yield from doubts or _edges(cluster, ask, path)
 
 
 def _body(ask: Ask, types: tuple[str, ...], size: int, after: list[Any] | None = None) -> dict[str, Any]:
@@ -91,6 +93,33 @@ def _coverage(cluster: Cluster, ask: Ask, path: str, index: str) -> Iterator[Gap
         )  # fmt: skip
     elif not ask.whose.seen:
         yield ask.unknown(f"the index {index}")
+
+
+def _edges(cluster: Cluster, ask: Ask, path: str) -> Iterator[Gap]:
+    """Yield a gap for what of the stretch lies before the oldest document, or behind the newest: checks are always on.
+
+    A document a minute or more is written as long as Icinga and its writer run.
+    """
+    end = min(ask.span.end, datetime.now(UTC))
+    found = []
+    for order in ("asc", "desc"):
+        until = {"range": {"@timestamp": {"lte": int((end.timestamp() + 2) * 1000), "format": "epoch_millis"}}}
+        sort = [{"@timestamp": {"order": order}}]
+        hits = cluster.search(path, {"size": 1, "query": {"bool": {"filter": [until]}}, "sort": sort})["hits"]["hits"]
+        found += [at for hit in hits if (at := stamp(dig(hit, "_source", "@timestamp")))]
+    if len(found) < 2:
+        return  # there is nothing at all, which has been said
+    oldest, newest = found
+    if oldest - ask.span.start > _SILENT:
+        yield ask.gap(
+            f"alarms before {oldest:%Y-%m-%d %H:%M:%S} UTC", GapKind.UNAVAILABLE, "the oldest document is of then",
+            "older indices may have been removed",
+        )  # fmt: skip
+    if end - newest > _SILENT and newest > ask.span.start:
+        yield ask.gap(
+            f"alarms after {newest:%Y-%m-%d %H:%M:%S} UTC", GapKind.UNAVAILABLE,
+            "no document since then, not even check results", "do Icinga and its ElasticsearchWriter run?",
+        )  # fmt: skip
 
 
 def _event(ask: Ask, source: Mapping[str, Any], origin: Origin) -> Event | None:

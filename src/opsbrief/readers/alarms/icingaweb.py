@@ -7,13 +7,13 @@ for; pages are cut by time, since history grows while it is read.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Origin
-from opsbrief.readers.alarms.ask import Ask, Kind, Sort, dig, instant, state, told, word
+from opsbrief.readers.alarms import clock
+from opsbrief.readers.alarms.ask import Ask, Kind, Sort, dig, instant, number, state, told, word
 
 if TYPE_CHECKING:
     from opsbrief.transport.http import Client
@@ -118,13 +118,20 @@ def _pulse(http: "Client", ask: Ask, path: str, sign: str, where: str) -> Iterat
     except SourceError:
         return
     rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+    if found == []:
+        detail = f"{where} is not running, says Icinga Web; it does not say since when"
+        yield ask.gap("the newest alarms", GapKind.UNAVAILABLE, detail, "do Icinga and what writes its history run?")
     beats = [at for row in rows if (at := instant(row.get(sign)))]
     if not beats:
         return
     beat = max(beats)
+    ours, header = datetime.now(UTC), answer.headers.get("date", "")
+    ahead = clock.off(header, ours) or max(timedelta(), beat - ours)
+    if ahead > clock.LIMIT or ahead < -clock.LIMIT:
+        hint = "let both machines set their clocks by NTP"
+        yield ask.gap("the exact times of alarms", GapKind.BAD_ANSWER, clock.said(ahead), hint)
     # Both times are of that side: how far its clock and ours differ does not matter.
-    now = _date(answer.headers.get("date", "")) or datetime.now(UTC)
-    end = min(ask.span.end, now)
+    end = min(ask.span.end, clock.dated(header) or ours)
     if end - beat > _SILENT:
         yield ask.gap(
             f"alarms from {max(beat, ask.span.start):%Y-%m-%d %H:%M:%S} UTC on", GapKind.UNAVAILABLE,
@@ -135,15 +142,6 @@ def _pulse(http: "Client", ask: Ask, path: str, sign: str, where: str) -> Iterat
     if off:
         detail = "these are switched off in Icinga for all hosts"
         yield ask.gap(f"alarms by {', '.join(dict.fromkeys(off))}", GapKind.UNAVAILABLE, detail)
-
-
-def _date(header: str) -> datetime | None:
-    """Return the time of an HTTP header."""
-    try:
-        at = parsedate_to_datetime(header)
-    except (ValueError, TypeError):
-        return None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _reach(http: "Client", ask: Ask, path: str, order: str, time: str, where: str) -> Iterator[Gap]:
@@ -248,4 +246,6 @@ def _entry(row: Row) -> tuple[datetime | None, object, object, Kind, str, Sort, 
     if type_ not in _ENTRIES:
         return None  # comments
     kind, said = _ENTRIES[type_]
+    if kind == "flapping" and number(output) is not None:
+        output = f"state changed in {output} % of checks"
     return at, host, service, kind, said, "", output

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from html import unescape
 from typing import Literal, NamedTuple
 
@@ -166,10 +167,10 @@ class Tale:
         if not named:
             return
         service, text = line(named[1], 200), found.text[named.end() :]
-        for meaning, pattern in _RULES:
-            if said := pattern.match(text):
-                yield from self._ruled(at, service, text, meaning, said, found.level)
-                return
+        meaning, said = _meaning(text)
+        if said:
+            yield from self._ruled(at, service, text, meaning, said, found.level)
+            return
         yield from self._state(at, service, _topic(text), text, found.level or _guess(text))
 
     def _ruled(
@@ -224,6 +225,12 @@ class Tale:
             kind = _STATES[before.rank][1]
             output = f"{line(text, _OUTPUT)} (after {at - before.since:.0f} s)"
             yield Told(service, "OK", "hard" if kind == "hard" else "soft", "state", output)
+
+
+@lru_cache(maxsize=2048)
+def _meaning(text: str) -> tuple[str, re.Match[str] | None]:
+    """Return the first rule that a message follows; a lasting failure says the same text in every cycle."""
+    return next(((meaning, said) for meaning, pattern in _RULES if (said := pattern.match(text))), ("", None))
 
 
 def _topic(text: str) -> str:

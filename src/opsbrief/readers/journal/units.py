@@ -82,7 +82,7 @@ class Tale:
         elif what == SCHEDULED:
             self._scheduled[key] = entry.at
             times = word(entry.fields.get("N_RESTARTS"))
-            more = f", number {line(times, 10)} in a row" if times not in {"", "1"} else ""
+            more = f", its counter is at {line(times, 10)}" if times else ""
             said = self._with_why(key, f"restarted by systemd{more}")
             yield Told(entry.at, host, name, "restart", "RESTART", said)
         elif what == STARTED:
