@@ -63,6 +63,7 @@ class Shelf:
     gaps: list[Gap] = field(default_factory=list)
     files: int = 0  # that held a report
     _bad: dict[str, str] = field(default_factory=dict)  # path to what is wrong
+    _summaries: list[tuple[Report, Origin]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)  # runs
     _now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
 
@@ -84,6 +85,8 @@ class Shelf:
             self._take(file, tale)
         for files in folders.values():
             self._back([one for one in files if one.hint < since], tale)
+        for told, origin in self._summaries:  # after all reports, which tell more of the same runs
+            self._put(told, [], origin, tale)
         self._silent(tale)
         self._broken()
         if not self.files and not self.gaps:
@@ -122,7 +125,10 @@ class Shelf:
         found, events = told
         if not self.nodes.wants(found.node):
             return False
-        self._put(found, events, self._origin(name, data), tale)
+        if found.counts:
+            self._summaries.append((found, self._origin(name, data)))
+        else:
+            self._put(found, events, self._origin(name, data), tale)
         return found.end < self.span.start
 
     def _read(self, data: bytes, file: File) -> tuple[Report, list[Happening]] | None:
