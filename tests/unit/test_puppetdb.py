@@ -302,7 +302,7 @@ def test_reports_that_are_stored_late_are_warned_of_where_some_may_be_missing() 
         source = PuppetDb(name="puppet", url=server.url, scope=Scope(hosts=("app1",)))
         list(source.collect(now, deadline))
     (warning,) = deadline.warnings
-    assert warning.startswith("puppet: PuppetDB stored reports up to 4m after the end of the run")
+    assert warning.startswith("PuppetDB stored reports up to 4m after the end of the run")
 
 
 def stamp(moment: datetime) -> str:
@@ -367,6 +367,29 @@ def test_what_is_a_deploy_is_no_change_of_the_infrastructure() -> None:
     assert [(one.kind, one.role, one.ref) for one in changes] == [
         ("resource", "infrastructure", "File[/etc/app.conf]"), ("deploy", "application", "2.14.0")
     ]  # fmt: skip
+
+
+def test_a_run_that_did_nothing_but_the_deploy_changed_nothing_of_the_infrastructure() -> None:
+    restart = event(
+        30, 30, resource_type="Service", resource_title="shop", property=None, message="Triggered 'refresh'"
+    )
+    events, patterns = [package(30, NODE, "2.13.0", "2.14.0"), restart], ("Package[shop]", "Service[shop]")
+    changed = [report(30, status="changed")]
+    runs, changes, _ = read(Fleet(reports=changed, events=events), rollouts=patterns)
+    assert [(run.status, run.changed) for run in runs if run.in_window] == [("unchanged", 0)]
+    assert [one.kind for one in changes] == ["deploy"]
+    runs, changes, _ = read(Fleet(reports=changed, events=[*events, event(30, 30)]), rollouts=patterns)
+    assert [(run.status, run.changed) for run in runs if run.in_window] == [("changed", 1)]
+    assert [one.kind for one in changes] == ["resource", "deploy"]
+
+
+def test_a_restart_alone_is_no_deploy_and_stays_a_change() -> None:
+    restart = event(
+        30, 30, resource_type="Service", resource_title="shop", property=None, message="Triggered 'refresh'"
+    )
+    fleet = Fleet(reports=[report(30, status="changed")], events=[restart])
+    runs, (change,), _ = read(fleet, rollouts=("Package[shop]", "Service[shop]"))
+    assert (change.kind, change.ref, runs[1].status) == ("resource", "Service[shop]", "changed")
 
 
 def test_without_the_option_it_knows_no_deploys() -> None:
