@@ -200,6 +200,71 @@ class Peer:
         self._listener.close()
 
 
+class Greeter(Peer):
+    """Speaks first, as an SSH server does; what it is asked it never reads."""
+
+    def _serve(self, sock: socket.socket) -> None:
+        with sock, suppress(OSError):
+            sock.settimeout(10)
+            self.fault(sock, b"")
+
+
+def banner_drip(sock: socket.socket, _request: bytes) -> None:
+    while True:
+        sock.sendall(b"welcome\r\n")
+        time.sleep(0.05)
+
+
+def banner_flood(sock: socket.socket, _request: bytes) -> None:
+    while True:
+        sock.sendall(b"x" * 65536)
+
+
+def banner_then_nothing(sock: socket.socket, request: bytes) -> None:
+    sock.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+    hang(sock, request)
+
+
+def banner_then_garbage(sock: socket.socket, request: bytes) -> None:
+    sock.sendall(b"SSH-2.0-OpenSSH_9.2\r\n" + bytes(range(256)) * 64)
+    hang(sock, request)
+
+
+def banner_of_old(sock: socket.socket, request: bytes) -> None:
+    sock.sendall(b"SSH-1.5-old\r\n")
+    hang(sock, request)
+
+
+def banner_with_controls(sock: socket.socket, request: bytes) -> None:
+    sock.sendall(b"\x1b[2J\x1b]0;owned\x07no ssh here\r\n")
+    sock.shutdown(socket.SHUT_WR)
+    hang(sock, request)
+
+
+#: What goes wrong before anybody is logged in; who listens there speaks first, or never.
+GREETINGS: dict[str, Fault] = {
+    "hang": hang,
+    "closes": silence,
+    "drip": banner_drip,
+    "flood": banner_flood,
+    "then_nothing": banner_then_nothing,
+    "then_garbage": banner_then_garbage,
+    "old": banner_of_old,
+    "controls": banner_with_controls,
+    "speaks_http": answer(LOGIN, "400 Bad Request", "text/html"),
+}
+
+
+@contextmanager
+def greeter(fault: Fault) -> Iterator[Peer]:
+    """Run a peer that speaks first, for one test."""
+    server = Greeter(fault)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
 @contextmanager
 def peer(fault: Fault) -> Iterator[Peer]:
     """Run a peer for one test."""

@@ -1,6 +1,6 @@
 """Every source against every fault of its transport. Adding a source adds its cases.
 
-A source behind HTTP is pointed at a peer that misbehaves, a source of files at files that are not
+A source behind HTTP or SSH is pointed at a peer that misbehaves, a source of files at files that are not
 what they should be. Whatever happens: it ends in time, names a gap of a fitting kind, shows no
 traceback and no credential.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.peer import FAULTS, echo, peer
+from tests.contract.peer import FAULTS, GREETINGS, echo, greeter, peer
 
 from opsbrief.collect import collect
 from opsbrief.errors import GapKind
@@ -22,7 +22,7 @@ from opsbrief.model.evidence import Outcome
 from opsbrief.model.scope import Logs, Metric, Scope
 from opsbrief.model.window import Anchor, Window
 from opsbrief.secret import Secret
-from opsbrief.source import Login, Source, Web
+from opsbrief.source import Login, Source, Ssh, Web
 from opsbrief.sources import kinds, load
 
 NOW = datetime(2026, 11, 20, 16, 40, tzinfo=UTC)
@@ -43,10 +43,13 @@ EXTRA: dict[str, dict[str, Any]] = {
     "http": {"form": "series"},
     "kubernetes": {"namespace": "shop"},
 }
+#: What a source needs so that it asks a host over SSH, beside host and ssh.
+OVER_SSH: dict[str, dict[str, Any]] = {"monit": {"log": "/var/log/monit.log"}}
 
 WEB = [kind for kind in kinds() if issubclass(load(kind), Web)]
 FILES = [kind for kind in kinds() if "path" in {field.name for field in dataclasses.fields(load(kind))}]
-PROGRAMS = [kind for kind in kinds() if kind not in {*WEB, *FILES}]
+HOSTS = [kind for kind in kinds() if {"host", "ssh"} <= {field.name for field in dataclasses.fields(load(kind))}]
+PROGRAMS = [kind for kind in kinds() if kind not in {*WEB, *FILES, *HOSTS}]
 #: These say nothing wrong in their bodies, only that there is nothing; which gap names it differs.
 ODD_BODIES = {"null", "a_string", "a_number", "a_list", "an_object", "not_utf8"}
 FITTING = {
@@ -178,3 +181,30 @@ def test_a_program_that_is_not_there_is_said(kind: str) -> None:
     (gap,) = run(kind, form="reading", command=("/no/such/program",)).gaps
     assert gap.kind is GapKind.UNAVAILABLE
     assert "/no/such/program" in gap.detail
+
+
+def reach(kind: str, port: int, via: str, host: str = "127.0.0.1") -> Outcome:
+    ssh = Ssh(port=port, user="ops", config=os.devnull, known_hosts=os.devnull, agent=False, via=via)  # type: ignore[arg-type] # reason: one of the two
+    return run(kind, host=host, ssh=ssh, **OVER_SSH.get(kind, {}))
+
+
+@pytest.mark.parametrize("greeting", GREETINGS)
+@pytest.mark.parametrize("via", ["openssh", "paramiko"])
+@pytest.mark.parametrize("kind", HOSTS)
+def test_a_host_that_does_not_speak_ssh_becomes_a_gap(kind: str, via: str, greeting: str) -> None:
+    with greeter(GREETINGS[greeting]) as server:
+        gaps = reach(kind, server.port, via).gaps
+    found = {gap.kind for gap in gaps}
+    assert found
+    assert found <= {GapKind.TIMEOUT, GapKind.UNREACHABLE, GapKind.BAD_ANSWER}
+    assert "\x1b" not in str([(gap.what, gap.detail) for gap in gaps])
+    assert all(gap.detail for gap in gaps)
+
+
+@pytest.mark.parametrize("via", ["openssh", "paramiko"])
+@pytest.mark.parametrize("kind", HOSTS)
+def test_a_host_that_refuses_or_has_no_name_is_unreachable(kind: str, via: str) -> None:
+    with greeter(GREETINGS["hang"]) as server:
+        port = server.port
+    assert {gap.kind for gap in reach(kind, port, via).gaps} == {GapKind.UNREACHABLE}
+    assert {gap.kind for gap in reach(kind, 22, via, "-oProxyCommand=false").gaps} == {GapKind.REJECTED}

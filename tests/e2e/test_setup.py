@@ -52,11 +52,11 @@ def test_init_without_a_terminal_writes_what_works(opsbrief: Run, story: Path, t
     assert made.returncode in (0, 3), made.stderr
     assert made.stdout == "opsbrief.yaml\n"
     text = (tmp_path / "opsbrief.yaml").read_text()
-    assert 'target: "collectd.{host}.tcpconns-8080-local.tcp_connections-ESTABLISHED"' in text
+    assert "dashboard: collectd" in text
     assert "app{1..8}" in text
     brief = opsbrief("collect", "--since", "deploy", "--format", "txt", "-o", tmp_path / "briefs", cwd=tmp_path)
     assert brief.returncode in (0, 3), brief.stderr
-    assert "connections" in Path(brief.stdout.strip()).read_text()
+    assert "connections on 8080" in Path(brief.stdout.strip()).read_text()
 
 
 def test_init_overwrites_nothing_unasked(opsbrief: Run, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_init_in_a_terminal_asks_and_offers_what_it_found(story: Path, tmp_path:
     said = _talk(tmp_path, answers)
     text = (tmp_path / "opsbrief.yaml").read_text()
     assert 'hosts: ["app{1..8}"]' in text
-    assert "rank: true" in text
+    assert "dashboard: collectd" in text
     assert "next: opsbrief check" in said
 
 

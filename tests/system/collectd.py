@@ -63,6 +63,16 @@ class Collectd:
     csv: Path
     home: Path
 
+    def types(self) -> dict[str, list[tuple[str, str]]]:
+        """Return the data sources of each type, as (name, kind): the types.db that it uses."""
+        found = {}
+        for row in (self.home / "usr/share/collectd/types.db").read_text().splitlines():
+            name, _, rest = row.partition("\t" if "\t" in row else " ")
+            if rest.strip() and not row.startswith("#"):
+                parts = [part.strip().split(":") for part in rest.split(",")]
+                found[name.strip()] = [(part[0], part[1]) for part in parts]
+        return found
+
     def rrdtool(self, *arguments: str) -> str:
         """Run the real rrdtool; return what it prints."""
         program = self.home / "usr" / "bin" / "rrdtool"

@@ -1,27 +1,49 @@
-"""A small real application: it serves TCP connections and, while it is told to, never closes them.
+"""A small real application that Monit watches: it serves TCP connections and, while it is told to, never closes them.
 
-    leaky.py MODE_FILE LOG_FILE CARBON_PORT
+    leaky.py ROOM HEALTH
 
-MODE_FILE holds "healthy" or "leaking". Once a second its clients open four connections more, and the
-number of those really open goes to carbon as live.app1.connections. It logs what a shop would log.
+ROOM/mode holds "healthy" or "leaking", ROOM/service the port that it serves on. Once a second its clients open four
+connections more; how many are open stands in ROOM/open. With more than ``LIMIT`` it no longer answers on the
+port HEALTH, so that Monit restarts it. ROOM/shop.log gets what a shop would log. It forks away, because Monit waits
+for its start program; with 0 for HEALTH it does not, and nobody can ask it.
 """
 
+import http.server
+import os
 import socket
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
+LIMIT = 220
+USUAL = 40  # connections that a healthy one keeps
 
-def main(mode_file: str, log_file: str, carbon_port: str) -> None:
+
+def main(room: Path, health: int) -> None:
     """Serve until killed."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+    listener = socket.create_server(("127.0.0.1", int((room / "service").read_text())), backlog=1024)
     server: list[socket.socket] = []
     clients: list[socket.socket] = []
-    carbon = socket.create_connection(("127.0.0.1", int(carbon_port)))
-    with Path(log_file).open("a", buffering=1) as log:
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            while len(server) > LIMIT:
+                time.sleep(0.1)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            """Say nothing: the log is the application's."""
+
+    if health:
+        answers = http.server.ThreadingHTTPServer(("127.0.0.1", health), Answer)
+        threading.Thread(target=answers.serve_forever, daemon=True).start()
+    with (room / "shop.log").open("a", buffering=1) as log:
+        log.write("INFO ready\n")
         for second in range(100_000):
-            leaking = Path(mode_file).read_text() == "leaking"
+            leaking = (room / "mode").read_text() == "leaking"
             for _ in range(4):
                 clients.append(socket.create_connection(listener.getsockname()))
                 server.append(listener.accept()[0])
@@ -29,14 +51,19 @@ def main(mode_file: str, log_file: str, carbon_port: str) -> None:
                 if leaking:
                     where = f"search-{second % 3}, handle {second:x}"
                     log.write(f"ERROR connection not released after response to {where}\n")
-            # A healthy application keeps some forty open; a leaking one keeps them all.
-            while not leaking and len(server) > 40 + second % 3:
+            while not leaking and len(server) > USUAL + second % 3:
                 for held in (server, clients):
                     with suppress(OSError):
                         held.pop(0).close()
-            carbon.sendall(f"live.app1.connections {len(server)} {int(time.time())}\n".encode())
+            (room / "open").write_text(str(len(server)))
             time.sleep(1)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    place, port = Path(sys.argv[1]), int(sys.argv[2])
+    if port and os.fork():
+        sys.exit(0)
+    if port:
+        os.setsid()
+        (place / "app.pid").write_text(str(os.getpid()))
+    main(place, port)

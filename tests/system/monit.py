@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +115,16 @@ def install() -> Path:
 
 
 @contextmanager
-def running() -> Iterator[Monit]:
-    """Start Monit and its application. Raises MissingError when it cannot be had or does not start."""
+def running(app: str = _APP, files: Mapping[str, str] | None = None) -> Iterator[Monit]:
+    """Start Monit and its application. Raises MissingError when it cannot be had or does not start.
+
+    ``app`` is a program that is called with a folder and the port on which it is to answer, and that leaves its
+    process id there as ``app.pid``; ``files`` are written into the folder before.
+    """
     program = install()
     with tempfile.TemporaryDirectory(prefix="opsbrief-monit-", ignore_cleanup_errors=True) as name:
         server = Monit(Path(name), free_port(), free_port())
-        _prepare(server, program)
+        _prepare(server, program, {"app.py": app, **(files or {})})
         command = [server.room / "monit", "-c", server.room / "monitrc", "-I"]
         with (server.room / "said").open("wb") as said:
             process = subprocess.Popen(
@@ -136,10 +140,11 @@ def running() -> Iterator[Monit]:
                 os.kill(int((server.room / "app.pid").read_text()), 9)
 
 
-def _prepare(server: Monit, program: Path) -> None:
+def _prepare(server: Monit, program: Path, files: Mapping[str, str]) -> None:
     room = server.room
     (room / "monit").write_bytes(program.read_bytes())
-    (room / "app.py").write_text(_APP)
+    for name, content in files.items():
+        (room / name).write_text(content)
     (room / "start").write_text(
         f"#!/bin/sh\nrm -f {room}/hang\nexec {interpreter()} {room}/app.py {room} {server.app}\n"
     )

@@ -1,5 +1,6 @@
 """Against a real Monit that restarts an application that really hangs."""
 
+import gzip
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.system import monit as monit_server
+from tests.system import sshd as sshd_server
 from tests.system.conftest import absent
 
 from opsbrief.codec import encode
@@ -18,7 +20,7 @@ from opsbrief.model.evidence import Event, Evidence
 from opsbrief.model.scope import Scope
 from opsbrief.model.window import Anchor, Window
 from opsbrief.secret import Secret
-from opsbrief.source import Login
+from opsbrief.source import Login, Ssh
 from opsbrief.sources.monit import Monit
 
 pytestmark = pytest.mark.system
@@ -48,7 +50,8 @@ def monit() -> Iterator[monit_server.Monit]:
 def ask(until: datetime | None = None, *, ago: timedelta = timedelta(minutes=5), **options: Any) -> Evidence:
     end = until or datetime.now(UTC)
     window = Window(start=end - ago, end=end, anchor=Anchor("time", end - ago), before=timedelta(0))
-    evidence, _ = collect([("monit", Monit(name="monit", scope=SCOPE, host="app1", **options))], window, SCOPE)
+    options = {"host": "app1", **options}
+    evidence, _ = collect([("monit", Monit(name="monit", scope=SCOPE, **options))], window, SCOPE)
     assert not evidence.outcomes[0].traceback, evidence.outcomes[0].traceback
     return evidence
 
@@ -65,6 +68,32 @@ def test_its_page_and_its_file_tell_the_same(monit: monit_server.Monit) -> None:
     assert [(one.at, one.service, one.state, one.output) for one in logged] == [
         (one.at, one.service, one.state, one.output) for one in file.items(Event)
     ]
+
+
+def test_its_log_and_status_on_the_host_tell_the_same_over_ssh(
+    monit: monit_server.Monit, sshd: sshd_server.Sshd
+) -> None:
+    end = datetime.now(UTC)
+    here = ask(end, log=str(monit.log))
+    packed = monit.room / "monit.log.1.gz"
+    packed.write_bytes(gzip.compress(b"[2026-01-01T00:00:00+0000] info     : Starting Monit 5.33.0 daemon\n"))
+    (monit.room / "status.xml").write_text(monit.status())
+    for path in (packed, monit.room / "status.xml"):
+        path.chmod(0o644)
+    there = ask(
+        end, log=f"{monit.room}/monit.log*", path=f"{monit.room}/status.xml", host="127.0.0.1",
+        ssh=Ssh(**sshd.options()),
+    )  # fmt: skip
+    assert [one[1:] for one in story(here)] == [one[1:] for one in story(there)]
+    assert {one.host for one in there.items(Event)} == {"127.0.0.1"}
+    assert not [gap for gap in there.gaps if "before" in gap.what], "the packed file reaches back far enough"
+    assert monit_server.PASSWORD not in str(encode(there))
+
+
+def test_a_log_that_is_not_on_the_host_is_said(sshd: sshd_server.Sshd) -> None:
+    (gap,) = ask(log="/nowhere/monit.log", host="127.0.0.1", ssh=Ssh(**sshd.options())).gaps
+    assert gap.kind is GapKind.UNAVAILABLE
+    assert "no file matches /nowhere/monit.log" in gap.detail
 
 
 def test_the_hang_is_told_as_failure_restart_and_recovery(monit: monit_server.Monit) -> None:

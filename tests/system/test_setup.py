@@ -51,11 +51,12 @@ def test_init_probes_both_and_check_agrees(servers: tuple[Graphite, Server], tmp
     text = (tmp_path / "opsbrief.yaml").read_text()
     assert es7.password not in text + done.stdout + done.stderr
     assert 'hosts: ["web{1..4}"]' in text
-    assert 'target: "fleet.{host}.tcpconns-8080-local.tcp_connections-ESTABLISHED"' in text
+    assert "dashboard: collectd" in text
     checked = run("check", "--json", cwd=tmp_path, ES_PASSWORD=es7.password)
     document = json.loads(checked.stdout)
     found = {row["source"]: row["figures"] for row in document["sources"] if row["asked"] == "data"}
     assert (checked.returncode, document["exit"]) == (0, 0)
+    assert found["graphite"]["dashboard"] == ["connections on 8080", "load", "CPU idle"]
     assert found["graphite"]["series"] == 12
     assert found["graphite"]["newest_point_age"] < 600
     assert found["logs"]["lines"] == 10

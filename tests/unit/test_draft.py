@@ -3,7 +3,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from opsbrief.cli.draft import Guess, compress, discover, guesses, nets
+from opsbrief.cli.draft import Answers, compress, discover, text
 
 HOSTS = [f"app{number}" for number in range(1, 11)]
 NAMES = [
@@ -30,17 +30,17 @@ def test_collectds_hosts_are_found_wherever_they_stand() -> None:
     assert discover(lambda _: []) == ("", ())
 
 
-def test_metrics_of_a_host_become_metrics_of_every_host() -> None:
-    found = list(guesses(find, "collectd.", "app1"))
-    assert found[0] == Guess(target="collectd.{host}.load.load.shortterm", name="load", worse="up")
-    assert [guess.name for guess in found] == ["load", "connections on 80", "connections on 8080", "memory used"]
-    assert found[2].target == "collectd.{host}.tcpconns-8080-local.tcp_connections-ESTABLISHED"
+def test_where_collectd_was_seen_no_target_needs_to_be_written() -> None:
+    written = text(Answers(service="shop", whisper="here", hosts=("app1",), dashboard=True))
+    assert "\n    dashboard: collectd\n" in written
+    assert "metrics:" not in written
 
 
-def test_the_net_is_cast_only_where_something_is_left() -> None:
-    found = list(guesses(find, "collectd.", "app1"))
-    assert list(nets(find, "collectd.", "app1", found)) == ["collectd.{host}.*.*.*"]  # load.load.midterm
-    assert list(nets(find, "collectd.", "app1", ())) == ["collectd.{host}.*.*", "collectd.{host}.*.*.*"]
+def test_targets_that_were_given_stand_beside_the_dashboard() -> None:
+    written = text(Answers(service="shop", whisper="here", hosts=("app1",), dashboard=True, targets=("a.{host}", "b")))
+    assert "dashboard: collectd" in written
+    assert '- target: "a.{host}"\n        key: true\n      - target: "b"\n' in written
+    assert "dashboard" not in text(Answers(service="shop", whisper="here", hosts=("app1",)))
 
 
 @pytest.mark.parametrize(

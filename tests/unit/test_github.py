@@ -170,6 +170,14 @@ def test_a_window_knows_what_was_deployed_before_it() -> None:
     assert change.time_kind is TimeKind.DEPLOY_END
 
 
+def test_older_deployments_are_only_asked_about_when_one_of_them_may_have_come_back() -> None:
+    forge = Forge()
+    for minutes, sha in ((5 * 1440, "a"), (4 * 1440, "b"), (30, "c")):
+        forge.add("main", sha, minutes, status("success", minutes - 1))
+    assert len(ask(forge, NOON - timedelta(hours=1))[0]) == 1
+    assert len(forge.asked) == 2
+
+
 def split(found: Any) -> tuple[list[Change], list[Gap]]:
     found = list(found)
     return [one for one in found if isinstance(one, Change)], [one for one in found if isinstance(one, Gap)]

@@ -188,7 +188,7 @@ def test_a_rollback_whose_time_nobody_remembers_is_a_gap_between_two_times() -> 
     assert (gap.kind, gap.what) == (
         GapKind.UNAVAILABLE, "the time of the rollback of Deployment shop to revision 3"
     )  # fmt: skip
-    assert "after 2026-11-20 07:00:00 and 2026-11-20 11:02:00 UTC" in gap.detail
+    assert "after 2026-11-20 07:00:00 and before 2026-11-20 11:02:00 UTC" in gap.detail
     assert ask(store, before(50))[1] == [], "it was before that"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from opsbrief.codec import encode, stamp
+from opsbrief.codec import encode, pretty, stamp
 from opsbrief.model.artifact import Artifact
 from opsbrief.model.evidence import Evidence, LogRecord, LogSample, Series
 
@@ -139,7 +139,7 @@ def _manifest(evidence: Evidence, content: Iterable[Artifact]) -> dict[str, Any]
 
 
 def _document(data: object) -> bytes:
-    return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False).encode() + b"\n"
+    return pretty(data).encode() + b"\n"
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> bytes:

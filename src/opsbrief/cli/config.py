@@ -13,6 +13,8 @@ from opsbrief.cli.settings import Settings
 if TYPE_CHECKING:
     from opsbrief.config.check import Setting
 
+_DOCUMENTS = ("collect", "diff", "findings", "rows", "show", "tick", "verify", "weekly", "window")
+
 
 @click.group(
     epilog="""\b
@@ -45,14 +47,15 @@ def show(settings: Settings, *, origin: bool, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("document", required=False, type=click.Choice(["collect", "findings", "rows"]))
+@click.argument("document", required=False, type=click.Choice(_DOCUMENTS))
 def schema(document: str | None) -> None:
     """Print the JSON Schema of opsbrief.yaml, for editors, or of a DOCUMENT that --json prints.
 
     \b
     In an editor with a YAML language server, the first line of opsbrief.yaml may name it:
     # yaml-language-server: $schema=opsbrief.schema.json
-    DOCUMENT: collect (collect --json), findings (findings.json of a bundle), rows (metrics, logs, ...).
+    DOCUMENT: collect (collect --json), findings (findings.json of a bundle), rows (metrics, logs, changes, alarms,
+    deploys), window, show, verify, diff, tick (watch --json, one a line), weekly (and digest.json).
     """  # noqa: D301 - \b is click's mark for "do not wrap"
     if document:
         click.echo((resources.files("opsbrief") / "schemas" / f"{document}.json").read_text(encoding="utf-8"), nl=False)

@@ -38,7 +38,7 @@ def command(settings: Settings, out: Path, at: str | None, formats: tuple[str, .
     from opsbrief.demo import build  # noqa: PLC0415 - same
 
     end = _end(at)
-    settings.say(f"building the story in {out}/: whisper files, logs, two Git repositories, alarms, deploys")
+    settings.say(f"building the story in {out}/: whisper files, logs, repositories, Puppet's reports, alarms, deploys")
     config = load([build(out, end)], {})
     settings.say(f"$ cd {out} && opsbrief collect shop --since deploy" + (f" --until {at}" if at else ""))
     order = pipeline.Order(service="shop", since="deploy", until=end.isoformat() if at else "now", out=out / "briefs")

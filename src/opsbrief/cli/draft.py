@@ -6,12 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-#: what collectd calls it, our name for it, the direction of worse, the unit
-COLLECTD = (
-    ("load.load.shortterm", "load", "up", ""),
-    ("tcpconns-*-local.tcp_connections-ESTABLISHED", "connections", "up", "conn"),
-    ("memory.memory-used", "memory used", "up", "B"),
-)
+#: metrics by which collectd's hosts are seen
+COLLECTD = ("load.load.shortterm", "tcpconns-*-local.tcp_connections-ESTABLISHED", "memory.memory-used")
 _PREFIXES = ("collectd.*", "*", "*.*", "*.*.*")
 _PLAIN = re.compile(r"[A-Za-z0-9/~.][A-Za-z0-9_./~:@+-]*(?<!:)")
 _UNSAFE = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")  # \\x00 to \\x1f json escapes itself
@@ -32,16 +28,6 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guess:
-    """One metric for the service."""
-
-    target: str
-    name: str = ""
-    worse: str = ""
-    unit: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """Everything ``init`` asks."""
 
@@ -57,8 +43,8 @@ class Answers:
     deploy_log: str = ""
     hosts: tuple[str, ...] = ()
     query: str = ""
-    metrics: tuple[Guess, ...] = ()
-    nets: tuple[str, ...] = ()  # the wide net: everything else of the hosts
+    targets: tuple[str, ...] = ()
+    dashboard: bool = False  # collectd's names were seen
 
 
 def discover(find: Find) -> tuple[str, tuple[str, ...]]:
@@ -68,7 +54,7 @@ def discover(find: Find) -> tuple[str, tuple[str, ...]]:
     """
     trees: dict[str, set[str]] = {}
     for before in _PREFIXES:
-        for tail, *_ in COLLECTD:
+        for tail in COLLECTD:
             for name in find(f"{before}.{tail}"):
                 parts = name.rstrip(".").split(".")
                 own = len(parts) - len(tail.split("."))
@@ -80,24 +66,6 @@ def discover(find: Find) -> tuple[str, tuple[str, ...]]:
         return "", ()
     prefix, hosts = max(sorted(trees.items()), key=lambda tree: len(tree[1]))
     return prefix, tuple(sorted(hosts, key=_natural))
-
-
-def guesses(find: Find, prefix: str, host: str) -> Iterator[Guess]:
-    """Yield the metrics of COLLECTD that one host has, for every host."""
-    for tail, name, worse, unit in COLLECTD:
-        for found in find(f"{prefix}{host}.{tail}"):
-            rest = found.removeprefix(f"{prefix}{host}.")
-            port = re.search(r"tcpconns-(\d+)", rest)
-            called = f"{name} on {port.group(1)}" if port else name
-            yield Guess(target=f"{prefix}{{host}}.{rest}", name=called, worse=worse, unit=unit)
-
-
-def nets(find: Find, prefix: str, host: str, metrics: Iterable[Guess]) -> Iterator[str]:
-    """Yield the patterns of everything on collectd's two depths that ``metrics`` do not name already."""
-    named = {guess.target.replace("{host}", host) for guess in metrics}
-    for stars in ("*.*", "*.*.*"):
-        if any(not name.endswith(".") and name not in named for name in find(f"{prefix}{host}.{stars}")):
-            yield f"{prefix}{{host}}.{stars}"
 
 
 def _natural(name: str) -> list[str | int]:
@@ -215,19 +183,18 @@ def _service(answers: Answers) -> Iterator[str]:
 
 
 def _metrics(answers: Answers) -> Iterator[str]:
+    if answers.dashboard:
+        yield "    # Finds what collectd writes about the hosts: connections, load, memory, disks; the rest is ranked."
+        yield "    # {kind: collectd, ports: [8080]} names the port that matters; 'opsbrief check' says what was found."
+        yield "    dashboard: collectd"
+        if not answers.targets:
+            return
     yield "    # worse: up|down says which direction is bad; limit: draws a line; key: true is drawn first."
-    if not answers.metrics and not answers.nets:
+    if not answers.targets:
         yield '    metrics: []   # e.g. {target: "collectd.{host}.load.load.shortterm", name: load, worse: up}'
         return
     yield "    metrics:"
-    for number, guess in enumerate(answers.metrics):
-        yield f"      - target: {quoted(guess.target)}"
-        for key, value in (("name", guess.name), ("worse", guess.worse), ("unit", guess.unit)):
-            if value:
-                yield f"        {key}: {quote(value)}"
+    for number, target in enumerate(answers.targets):
+        yield f"      - target: {quoted(target)}"
         if number == 0:
             yield "        key: true"
-    if answers.nets:
-        yield "      # The wide net: ranked, and shown only where it changed."
-    for net in answers.nets:
-        yield f"      - {{target: {quoted(net)}, rank: true}}"

@@ -4,7 +4,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -91,7 +90,7 @@ class Talk:
 
 
 def _ask(talk: Talk, given: dict[str, Any], path: Path) -> "Answers":
-    from opsbrief.cli.draft import Answers, Guess  # noqa: PLC0415 - only init needs it
+    from opsbrief.cli.draft import Answers  # noqa: PLC0415 - only init needs it
 
     graphite = _server(talk, given, path, "graphite", "Graphite URL (empty: none)")
     whisper = "" if graphite else talk.ask(given["whisper"], "Folder of whisper files (empty: none)")
@@ -118,7 +117,7 @@ def _ask(talk: Talk, given: dict[str, Any], path: Path) -> "Answers":
         deploy_log=_from(path, deploy_log),
         hosts=given["hosts"],
         query=query,
-        metrics=tuple(Guess(target=target) for target in given["targets"]),
+        targets=given["targets"],
     )
     if not (graphite or whisper or elastic or logs or repository or answers.infrastructure):
         raise _wrong(
@@ -181,7 +180,7 @@ def _metrics(talk: Talk, answers: "Answers", path: Path) -> "Answers":
 
     hosts = answers.hosts
     if answers.graphite or answers.whisper:
-        config = _load(replace(answers, metrics=(), hosts=()), path)
+        config = _load(replace(answers, targets=(), hosts=()), path)
         source: Any = config.sources["graphite"][1]
         try:
             prefix, seen = _discover(source)
@@ -192,30 +191,10 @@ def _metrics(talk: Talk, answers: "Answers", path: Path) -> "Answers":
             talk.settings.say(f"graphite: collectd's names below {prefix or 'the top'}, {len(seen)} hosts")
             short = draft.compress(seen)
             hosts = hosts or tuple(talk.ask(None, "Hosts of the service", ",".join(short)).split(","))
-            answers = _fill(answers, source, prefix, _one(hosts, seen))
+            answers = replace(answers, dashboard=True)
     if not hosts:
         hosts = tuple(talk.ask(None, "Hosts of the service, e.g. app{1..8} (empty: none)").split(","))
     return replace(answers, hosts=tuple(host.strip() for host in hosts if host.strip()))
-
-
-def _fill(answers: "Answers", source: Any, prefix: str, host: str) -> "Answers":  # noqa: ANN401 - Graphite or Whisper
-    """Add the metrics that one host has, for all hosts."""
-    from opsbrief.cli import draft  # noqa: PLC0415 - only init needs it
-
-    find = _finder(source)
-    metrics = answers.metrics or tuple(draft.guesses(find, prefix, host))
-    return replace(answers, metrics=metrics, nets=tuple(draft.nets(find, prefix, host, metrics)))
-
-
-def _one(hosts: Sequence[str], seen: Sequence[str]) -> str:
-    """Return a host of the service that Graphite knows, else any that it knows."""
-    from opsbrief.config.hosts import expand  # noqa: PLC0415 - only init needs it
-
-    wanted: set[str] = set()
-    for host in hosts:
-        with suppress(ValueError):  # the configuration's own check will say what is wrong with it
-            wanted |= set(expand(host.strip()))
-    return next((host for host in seen if host in wanted), seen[0])
 
 
 def _finder(source: Any) -> Any:  # noqa: ANN401 - Graphite or Whisper

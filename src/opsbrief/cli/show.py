@@ -62,7 +62,7 @@ def _item(evidence: Evidence, ident: str) -> dict[str, Any]:
         for item in outcome.items:
             if item.id == ident:
                 return {
-                    "format": "opsbrief.resolve.receipt/1",
+                    "format": "opsbrief.item/1",
                     "id": ident,
                     "type": type(item).__name__.lower(),
                     "what": _what(item),
@@ -73,7 +73,7 @@ def _item(evidence: Evidence, ident: str) -> dict[str, Any]:
 
     for finding in analyse(evidence):
         if finding.id == ident:
-            return {"format": "opsbrief.resolve.receipt/1", **encode(finding)}
+            return {"format": "opsbrief.finding/1", **encode(finding)}
     raise click.UsageError(f"there is no {ident} in this bundle; without an id, the ids of every source are listed")
 
 

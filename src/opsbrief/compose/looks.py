@@ -11,7 +11,8 @@ from opsbrief.model.finding import Finding, Verdict
 
 HOSTS = 2  # on the first page
 READINGS = 60
-ROWS = 50  # lines of one reading
+ROWS = 30  # lines of one reading
+_NEWEST_LAST = ("kernel", "journal", "packages")
 _MEASURED = 220  # characters
 
 _TONES: Mapping[Verdict, Tone] = {Verdict.CONFIRMED: "bad", Verdict.NOT_CONFIRMED: "unknown"}
@@ -25,8 +26,10 @@ def lines(case: Case) -> Iterator[Line]:
         measured = said(finding, "measured", 600)
         if was := _was(case, finding):
             measured = f"{was}; {measured}" if measured else was
+        why = said(finding, "why", 120)
+        parts = [words.cut(measured, _MEASURED), f"chosen: {why}" if why else ""]
         yield Line(
-            label="Look", text=text.line(finding.headline), detail=words.cut(measured, _MEASURED),
+            label="Look", text=text.line(finding.headline), detail="; ".join(part for part in parts if part),
             refs=refs(finding), tone=tone,
         )  # fmt: skip
         if inferred := said(finding, "inferred", 400):
@@ -37,7 +40,10 @@ def _was(case: Case, now: Finding) -> str:
     """Return what the first brief counted on the same host, where this brief is about a fix."""
     for told in case.evidence.first.told if case.evidence.first else ():
         was = told.finding
-        if was.code == "look" and was.subject == now.subject and was.facts.get("established") is not None:
+        same = (
+            was.code == "look" and was.subject == now.subject and was.facts.get("counted") == now.facts.get("counted")
+        )
+        if same and was.facts.get("established") is not None and now.facts.get("established") is not None:
             counts = [
                 f"{phrase.number(float(whole(was, name)))} → {phrase.number(float(whole(now, name)))} {called}"
                 for name, called in (("established", "established"), ("close_wait", "in CLOSE-WAIT"))
@@ -68,11 +74,14 @@ def _answer(case: Case, reading: Reading) -> Verbatim:
     status = "did not end" if reading.exit_status is None else f"exit {reading.exit_status}"
     state = reading.state or ("" if reading.about and not reading.exit_status else status)
     notes = ", ".join(part for part in (state, case.moment(reading.at)) if part)
-    told = text.clean((reading.stderr if reading.state else "") or reading.stdout or reading.stderr, 8000)
+    told = text.clean((reading.stderr if reading.state else "") or reading.stdout or reading.stderr, 65_536)
     rows = told.strip("\n").split("\n")
-    more = [f"… {phrase.count(len(rows) - ROWS, 'more line')}"] if len(rows) > ROWS else []
+    if len(rows) > ROWS and reading.about in _NEWEST_LAST:
+        rows = [f"… {phrase.count(len(rows) - ROWS, 'earlier line')}", *rows[-ROWS:]]
+    elif len(rows) > ROWS:
+        rows = [*rows[:ROWS], f"… {phrase.count(len(rows) - ROWS, 'more line')}"]
     return Verbatim(
-        lines=(*rows[:ROWS], *more) if told.strip() else ("nothing",),
+        lines=tuple(rows) if told.strip() else ("nothing",),
         caption=f"{text.line(reading.host, 80)}: {text.line(reading.command, 200)} ({notes})",
         refs=(reading.id,) if reading.id else (),
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from opsbrief.demo import alarms, logs, repos, story, whisper
+from opsbrief.demo import alarms, logs, reports, repos, story, whisper
 from opsbrief.errors import OpsbriefError
 from opsbrief.transport.deadline import Deadline
 
@@ -17,6 +17,7 @@ sources:
   graphite: {type: whisper, path: whisper}              # or: {type: graphite, url: https://graphite.example}
   logs:     {type: logfile, path: "logs/*.log*", host: '([a-z0-9]+)\\.log', zone: UTC}   # or: elasticsearch
   puppet:   {type: git, path: repos/puppet, role: infrastructure}
+  agents:   {type: puppetreport, path: "reports/*/*.yaml"}                              # or: puppetdb
   shop:     {type: git, path: repos/shop, role: application, deploy_tags: "v*"}
   deploylog: {type: deploylog, path: deploy.log}
   monit:    {type: monit, log: "monit/*.log", host: '([a-z0-9]+)\\.log'}                # or: url: http://{host}:2812
@@ -63,7 +64,8 @@ def build(folder: Path, end: datetime, fixed: timedelta = story.NEVER) -> Path:
         whisper.write(path, [(story.STEP, len(values) + 60)], start, story.STEP, np.asarray(values))
     logs.write(folder / "logs", end, fixed)
     alarms.write(folder, end, fixed)
-    repos.write(folder / "repos", end, Deadline(60), fixed)
+    version = repos.write(folder / "repos", end, Deadline(60), fixed)
+    reports.write(folder / "reports", end, version, fixed)
     (folder / "deploy.log").write_text(_deploys(end, fixed), encoding="utf-8")
     config = folder / "opsbrief.yaml"
     config.write_text(CONFIG, encoding="utf-8")

@@ -81,7 +81,11 @@ class Repository:
         """Write an annotated tag."""
         self._git("tag", "--annotate", name, "--message", name, at=at)
 
-    def _git(self, *args: str, at: datetime | None = None) -> None:
+    def head(self) -> str:
+        """Return the id of the last commit."""
+        return self._git("rev-parse", "HEAD").strip()
+
+    def _git(self, *args: str, at: datetime | None = None) -> str:
         when = f"{int(at.timestamp())} +0000" if at else ""
         env = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -99,10 +103,11 @@ class Repository:
         done = run(["git", "-C", str(self.path), *args], self._deadline, env=env)
         if done.status:
             raise OpsbriefError(f"git {args[0]} failed: {done.stderr.decode('utf-8', 'replace').strip()}")
+        return done.stdout.decode()
 
 
-def write(folder: Path, end: datetime, deadline: Deadline, fixed: timedelta = story.NEVER) -> None:
-    """Write ``folder/shop`` and ``folder/puppet``."""
+def write(folder: Path, end: datetime, deadline: Deadline, fixed: timedelta = story.NEVER) -> str:
+    """Write ``folder/shop`` and ``folder/puppet``; return the last commit of the latter."""
     release = story.released(end, fixed)
     tagged = release - timedelta(seconds=211)
     shop = Repository(folder / "shop", deadline)
@@ -145,3 +150,4 @@ def write(folder: Path, end: datetime, deadline: Deadline, fixed: timedelta = st
     puppet.commit(
         eve, "Renew the certificate of the load balancer", {"modules/balancer/files/shop.pem.sha256": "4be1\n"}
     )
+    return puppet.head()

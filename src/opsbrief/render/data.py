@@ -3,12 +3,12 @@
 Times are RFC 3339 in UTC; a number that is not there is null, never 0.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from opsbrief.codec import pretty
 from opsbrief.model.brief import Brief
 from opsbrief.model.evidence import Evidence, Gap, Outcome
 from opsbrief.model.finding import Finding
@@ -28,8 +28,7 @@ def findings(evidence: Evidence, found: Sequence[Finding], brief: Brief) -> byte
         "gaps": [_gap(gap) for gap in evidence.gaps],
         "redactions": dict(evidence.redactions),
     }
-    written = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
-    return f"{written}\n".encode("utf-8", "backslashreplace")  # a lone surrogate becomes its JSON escape
+    return f"{pretty(document)}\n".encode("utf-8", "backslashreplace")  # a lone surrogate becomes its JSON escape
 
 
 def collected(

@@ -73,7 +73,9 @@ class GitHub(Web):
         yield from self._list(http, since, bad, listed)
         begin = since - _RUNS
         asked = [one for one in listed if one.created <= until and max(one.created, one.updated) >= begin]
-        known = [one for one in listed if max(one.created, one.updated) < begin][:_KNOWN]
+        older = [one for one in listed if max(one.created, one.updated) < begin]
+        again = {one.sha for one in asked} & {one.sha for one in older}  # perhaps rolled back to; a request each
+        known = older[:_KNOWN] if again else []
         yield from self._cut(asked)
         found: list[Entry] = []
         tasks = asked[: max(1, self.most)] + known
@@ -116,7 +118,7 @@ class GitHub(Web):
                 return
         if pages.more:
             yield self._gap("older deployments", GapKind.TRUNCATED, f"only the newest {len(seen):,} were listed")
-        if not listed:
+        elif not listed:
             hint = "check the names in environments"
             where = ", ".join(self.environments)
             yield self._gap("everything", GapKind.UNAVAILABLE, f"nothing was ever deployed to {where}", hint)

@@ -106,12 +106,12 @@ class Kubernetes(Web):
             if not isinstance(told, Lost):
                 yield told
             elif told.after <= until and (told.before is None or told.before >= since):
-                until_ = f" and {told.before:%Y-%m-%d %H:%M:%S}" if told.before else ""
+                ended = f" and before {told.before:%Y-%m-%d %H:%M:%S}" if told.before else ""
                 yield Gap(
                     source=self.name,
                     what=told.what,
                     kind=GapKind.UNAVAILABLE,
-                    detail=f"the cluster does not remember it; it was after {told.after:%Y-%m-%d %H:%M:%S}{until_} UTC",
+                    detail=f"the cluster does not remember it; it was after {told.after:%Y-%m-%d %H:%M:%S}{ended} UTC",
                 )
         oldest = min(kept, key=lambda revision: revision.created, default=None)
         numbers = {number for revision in kept for number in (revision.number, *revision.earlier)}

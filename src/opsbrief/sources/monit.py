@@ -19,7 +19,7 @@ from opsbrief.model.evidence import Event, Gap, Item, Origin
 from opsbrief.model.window import Span, Window, utc
 from opsbrief.readers.alarms import files, monit, status
 from opsbrief.readers.alarms.whose import Whose, called
-from opsbrief.source import Web
+from opsbrief.source import Ssh, Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.flight import side_by_side
@@ -31,7 +31,7 @@ _HOST = "{host}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monit(Web):
-    """Monit by HTTP, or its log and status as files."""
+    """Monit by HTTP, or its log and status as files, here or on the hosts themselves."""
 
     gives: ClassVar[frozenset[str]] = frozenset({"events", "alarms"})
 
@@ -44,6 +44,9 @@ class Monit(Web):
     )
     host: str = field(default="", metadata={"help": r"host, or a regex on the path of the files: ([a-z0-9]+)/monit"})
     zone: str = field(default="", metadata={"help": "time zone of old stamps, which name none; default: the window's"})
+    ssh: Ssh | None = field(
+        default=None, metadata={"help": "log and path are on the host, or on each host of the service; how to get in"}
+    )
     services: tuple[str, ...] = field(
         default=(), metadata={"help": "only these services of Monit, with * and ?; default: all"}
     )
@@ -58,12 +61,15 @@ class Monit(Web):
         if not (self.url or self.path or logs):
             raise SourceError(GapKind.REJECTED, f"{self.name} has no url, log or path", "log: /var/log/monit.log")
         told: list[Event] = []
+        if self.ssh:
+            yield from self._remote(self.ssh, logs, span, zone, deadline)
+            logs = ()
         if logs:
             for item in self._files(logs, span, zone, deadline):
                 if isinstance(item, Event):
                     told.append(item)
                 yield item
-        if self.path:
+        if self.path and not self.ssh:
             yield from self._file(span, told, deadline, history=bool(logs))
         if self.url:
             yield from self._web(span, zone, told, deadline, history=bool(logs))
@@ -71,17 +77,54 @@ class Monit(Web):
     # --- the log
 
     def _files(self, logs: tuple[str, ...], span: Span, zone: str, deadline: Deadline) -> Iterator[Event | Gap]:
-        shelf, now = files.Shelf(self.name, logs), datetime.now(UTC).replace(microsecond=0)
-        tales: dict[str, monit.Tale] = {}
+        shelf = files.Shelf(self.name, logs)
         start, end = (span.start - _BEFORE).timestamp(), span.end.timestamp()
-        for path, at, text in shelf.read(start, end, monit.reader(self._zone(zone), span.end), deadline):
+        lines = shelf.read(start, end, monit.reader(self._zone(zone), span.end), deadline)
+        yield from self._lines(shelf, lines, span, "")
+
+    def _lines(
+        self, shelf: files.Shelf, lines: Iterator[tuple[Path, float, bytes]], span: Span, on: str
+    ) -> Iterator[Event | Gap]:
+        now = datetime.now(UTC).replace(microsecond=0)
+        tales: dict[str, monit.Tale] = {}
+        for path, at, text in lines:
             if not (found := monit.record(text)):
                 continue
-            host = self._called(found.host or self._host_of(path))
+            host = self._called(on or found.host or self._host_of(path))
             tale = tales.setdefault(host, monit.Tale())
             yield from self._told(tale, at, found, host, span, partial(files.origin, self.name, path, text, now))
         yield from shelf.gaps
         yield from self._holes(shelf.first, span, tales)
+
+    def _remote(
+        self, ssh: Ssh, logs: tuple[str, ...], span: Span, zone: str, deadline: Deadline
+    ) -> Iterator[Event | Gap]:
+        """Read log and status on each host, over SSH, a connection a host."""
+        hosts = (self.host,) if self.host and "(" not in self.host else self.scope.hosts
+        if not hosts:
+            raise SourceError(GapKind.REJECTED, f"{self.name} has ssh, but no host is known", "set host, or hosts")
+        reader = monit.reader(self._zone(zone), span.end)
+
+        def ask(host: str) -> list[Event | Gap]:
+            found: list[Event | Gap] = []
+            with ssh.open(host, deadline) as shell:
+                if logs:
+                    shelf = files.Shelf(self.name, logs)
+                    start, end = (span.start - _BEFORE).timestamp(), span.end.timestamp()
+                    found += self._lines(shelf, shelf.hold(shell.files(logs), start, end, reader), span, host)
+                if self.path:
+                    told = [item for item in found if isinstance(item, Event)]
+                    for name, _, body in shell.files([self.path], cap=2 * status.CAP):
+                        origin = partial(files.origin, self.name, Path(f"{host}:{name}"), body)
+                        found += self._present(status.parse(body), host, span, told, origin)
+                    found += [] if logs else [self._no_history(host)]
+            return found
+
+        for host, found in side_by_side(ask, hosts, deadline):
+            if isinstance(found, SourceError):
+                yield self._gap(f"alarms of {line(host, 80)}", found.kind, found.message, found.hint)
+            else:
+                yield from found
 
     def _page(self, body: bytes, host: str, span: Span, zone: str, url: str) -> Iterator[Event | Gap]:
         """Read the page that shows the log."""

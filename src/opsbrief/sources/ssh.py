@@ -73,17 +73,21 @@ class Host(Source):
         text = script(asked, min(self.pause, _PAUSE, deadline.remaining() / 2), key)
         with self.ssh.open(host, deadline) as shell:
             begun = time.time()
-            done = shell.script(text, cap=_CAP, seconds=max(1.0, deadline.remaining() - 1))
+            done = shell.script(text, cap=_CAP, seconds=max(1.0, deadline.remaining() - 1), keep=True)
         found, clock = answers(asked, key, done.stdout, done.stderr)
         if clock is not None and abs(clock - begun) > _LATE:
             way = "ahead" if clock > begun else "behind"
             deadline.warn(f"the clock of {line(host, 80)} is {abs(clock - begun) / 60:.0f} min {way}")
         yield from self._told(found, window, host, begun)
         if missing := [part.about for part in asked if part.about not in {one.part.about for one in found}]:
-            said = line(clean(done.stderr, 300)) or "the script ended early"
-            what = f"{', '.join(missing)} of {line(host, 80)}"
+            late = done.status == 124
+            said = "its time was over before they were asked" if late else line(done.stderr, 300) or "it ended early"
             yield Gap(
-                source=self.name, what=what, kind=GapKind.BAD_ANSWER, detail=said, hint="is its shell a plain sh?"
+                source=self.name,
+                what=f"{', '.join(missing)} of {line(host, 80)}",
+                kind=GapKind.TIMEOUT if late else GapKind.BAD_ANSWER,
+                detail=said,
+                hint="raise its timeout" if late else "is there a plain sh?",
             )
 
     def _told(self, found: list[Answer], window: Window, host: str, begun: float) -> Iterator[Item | Gap]:

@@ -46,6 +46,7 @@ def _look(host: str, look: Seen, evidence: Evidence, found: Sequence[Finding]) -
             "inferred": "; ".join(inferred),
             "why": choice.headline.partition(": ")[2] if choice else "",
             "untold": "; ".join(look.untold),
+            "counted": "the service's" if look.own else "all",
             "established": look.established,
             "close_wait": look.waiting,
             "close_wait_before": look.waited,

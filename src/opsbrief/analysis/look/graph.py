@@ -92,7 +92,7 @@ def _counts(kind: str, look: Seen) -> Iterator[Count]:
     if kind == "close-wait" and look.established is not None:
         yield Count(look.waiting, "in CLOSE-WAIT")
     elif kind == "connections" and look.established is not None:
-        yield Count(look.established + look.waiting, "connections")
+        yield Count(look.established + look.waiting, "connections of the service" if look.own else "connections")
         for peer in sorted(look.peers, key=lambda one: -(one.established + one.waiting))[:3]:
             side, _, place = peer.name.partition(" ")
             where = f"on port {place.removeprefix(':')}" if side == "in" else f"to {place}"

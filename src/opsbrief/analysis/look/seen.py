@@ -14,6 +14,7 @@ _KILLED = re.compile(r"out of memory|oom-kill|killed process", re.IGNORECASE)
 _CALLED = {
     "disk": "disks", "kernel": "kernel messages", "journal": "journal", "processes": "the service's processes",
     "idle": "idle times", "owners": "owners of sockets", "largest": "all processes", "packages": "package log",
+    "own": "the service's own sockets",
 }  # fmt: skip
 
 
@@ -54,6 +55,7 @@ class Seen:
 
     at: datetime
     ids: tuple[str, ...]
+    own: bool = False  # whether the numbers are the service's alone; else the whole host's
     established: int | None = None  # now; None: not counted
     waiting: int = 0  # CLOSE-WAIT, now
     waited: int | None = None  # the same some seconds before
@@ -96,15 +98,24 @@ def read(readings: Sequence[Reading]) -> Seen:
     last = {one.about: one for one in readings if not one.state}
     first = {one.about: one for one in reversed(readings) if not one.state}
     look = Seen(at=max(one.at for one in readings), ids=tuple(one.id for one in readings if one.id))
-    if "sockets" in last:
+    look.own = "own" in last
+    if look.own:
+        ours, earlier = (tuple(_peers(by["own"].stdout)) for by in (last, first))
+        look.established, look.waiting = sum(p.established for p in ours), sum(p.waiting for p in ours)
+        if last["own"] is not first["own"]:
+            look.waited = sum(p.waiting for p in earlier)
+            look.apart = (last["own"].at - first["own"].at).total_seconds()
+    elif "sockets" in last:
         now, before = (dict(_states(by["sockets"].stdout)) for by in (last, first))
         look.established, look.waiting = now.get("ESTAB", 0), now.get("CLOSE-WAIT", 0)
         if last["sockets"] is not first["sockets"]:
             look.waited = before.get("CLOSE-WAIT", 0)
             look.apart = (last["sockets"].at - first["sockets"].at).total_seconds()
-    rows = {about: tuple(_rows(one.stdout, n)) for about, n in (("peers", 2), ("idle", 4)) if (one := last.get(about))}
-    look.peers = tuple(Peer(name, n[0], n[1]) for n, name in rows.get("peers", ()))
-    look.idles = tuple(Idle(name, n[0], n[2], n[3]) for n, name in rows.get("idle", ()))
+    look.peers = tuple(_peers(_text(last, "own" if look.own else "peers")))
+    mine = {peer.name for peer in look.peers}
+    look.idles = tuple(
+        Idle(name, n[0], n[2], n[3]) for n, name in _rows(_text(last, "idle"), 4) if not look.own or name in mine
+    )
     if "processes" in last:
         look.processes = tuple(_processes(last["processes"].stdout))
     if "load" in last:
@@ -126,6 +137,11 @@ def _rows(text: str, count: int) -> Iterator[tuple[tuple[int, ...], str]]:
         words = row.split(None, count)
         if len(words) == count + 1 and all(word.isdecimal() and len(word) < 12 for word in words[:count]):
             yield tuple(int(word) for word in words[:count]), words[count].strip()
+
+
+def _peers(text: str) -> Iterator[Peer]:
+    for numbers, name in _rows(text, 2):
+        yield Peer(name, numbers[0], numbers[1])
 
 
 def _processes(text: str) -> Iterator[Process]:

@@ -40,7 +40,9 @@ def _onsets(found: Sequence[Finding], evidence: Evidence) -> Iterator[Finding]:
         does = {"silent": "silent", "noisier": "noisier"}.get(finding.shape, does)
         said = f"{finding.subject}: {does}{_hosts(finding)}"
         basis = finding.basis[:20]
-        yield entry("onset", finding.onset.at, said, 85.0 - place, basis=basis, onset=finding.onset, source="measured")
+        # What only the wide net caught tells less than an alarm or a restart.
+        score = (56.0 if finding.facts.get("rank") else 85.0) - place
+        yield entry("onset", finding.onset.at, said, score, basis=basis, onset=finding.onset, source="measured")
         first = finding.facts.get("first_reset")
         if isinstance(first, str) and evidence.window.start <= datetime.fromisoformat(first):
             at = datetime.fromisoformat(first)

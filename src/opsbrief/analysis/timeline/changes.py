@@ -46,7 +46,7 @@ def changes(evidence: Evidence) -> Iterator[Finding]:
         if not change.in_window:
             if not infra:
                 continue
-            score, said = 70.0, f"last infrastructure {change.kind} before: {_named(change)}"
+            score, said = 54.0, f"last infrastructure {change.kind} before: {_named(change)}"
         basis = (change.id,)
         yield entry(change.kind, change.at, said, score - change.merge, basis=basis, source=change.origin.source)
 

@@ -1,7 +1,7 @@
 """Log files, rotated and compressed ones too: the lines of a stretch of time, each file with what it covers."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +20,7 @@ from opsbrief.transport.deadline import Deadline
 _LINE = 1 << 16  # bytes of a line; what is longer is cut
 _SMALL = 1 << 20  # a smaller file is read rather than searched
 _NEAR = 1 << 16  # bytes to which a place in a file is narrowed down
+_HELD = 256 << 20  # bytes that a packed file may become
 _PAGE = 5000  # lines between two looks at the clock
 _LATE = 86400  # seconds that a file's clock and ours may disagree
 _OUT_OF_ORDER = 120  # seconds by which lines may be
@@ -59,6 +60,46 @@ class Shelf:
             with self._guard(path):
                 for at, text in self._lines(path, since, until, stamp, deadline):
                     yield path, at, text
+
+    def hold(
+        self, found: Iterable[tuple[str, float, bytes]], since: float, until: float, reader: Callable[[float], Stamp]
+    ) -> Iterator[tuple[Path, float, bytes]]:
+        """Yield as ``read`` does, of (path, time of last change, content) of files that are on another machine."""
+        held = []
+        for name, changed, data in self._come(found):
+            path = Path(name)
+            with self._guard(path):
+                rows = store.unpacked(path.suffix, data, _HELD).split(b"\n")
+                stamp = reader(changed)
+                stamped = [(at, row) for row in rows if (at := stamp(row[:_LINE])) is not None]
+                if stamped:
+                    held.append((stamped[0][0], path, stamped))
+                elif any(row.strip() for row in rows):
+                    self._lose(
+                        path, GapKind.BAD_ANSWER, "no line begins with a time that is understood", "the right file?"
+                    )
+                else:
+                    self._lose(path, GapKind.UNAVAILABLE, "the file is empty")
+        if held:
+            oldest = min(begins for begins, _, _ in held)
+            self.first = oldest if self.first is None else max(self.first, oldest)  # of several hosts, the shortest
+        for _, path, stamped in sorted(held, key=lambda one: (one[0], str(one[1]))):
+            for at, row in stamped:
+                if since <= at < until:
+                    yield path, at, row[:_LINE]
+
+    def _come(self, found: Iterable[tuple[str, float, bytes]]) -> Iterator[tuple[str, float, bytes]]:
+        """Yield what comes; when it breaks off, the rest is a gap. Raises SourceError when nothing came."""
+        count = 0
+        try:
+            for count, one in enumerate(found, 1):  # noqa: B007 - asked for below
+                yield one
+        except SourceError as error:
+            if not count:
+                raise
+            self.gaps.append(
+                Gap(source=self.source, what="the other files", kind=error.kind, detail=error.message, hint=error.hint)
+            )
 
     def _begin(self, path: Path, stamp: Stamp, deadline: Deadline) -> float | None:
         """Return the time of the first line that has one; without any, the file is a gap."""

@@ -163,6 +163,17 @@ def unit(what: Identity) -> str:
     return kind.unit if kind else ""
 
 
+def told(what: Identity) -> bool:
+    """Whether the table has the type, and so its data sources."""
+    return what.type in TYPES
+
+
+def parts(what: Identity) -> tuple[str, ...]:
+    """Return the data sources of a metric's type; of one nobody knows, the usual one."""
+    kind = TYPES.get(what.type)
+    return kind.parts if kind else VALUE
+
+
 def counter(what: Identity) -> bool:
     """Whether collectd counts it up, so that only its rate says something."""
     kind = TYPES.get(what.type)

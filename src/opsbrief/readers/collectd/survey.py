@@ -154,9 +154,9 @@ def survey(
     mine = [member for member in members if not any(pattern.match(member.name) for pattern in taken)]
     filled = fill(mine, board)
     result = Survey(
-        metrics=tuple(replace(metric, source=source) for metric in _metrics(filled)),
+        metrics=tuple(replace(metric, source=source) for metric in metrics(filled)),
         gaps=tuple(_gaps(source, found, missing)),
-        notes=tuple(_notes(filled, trees)),
+        notes=(*noted(filled), *_notes(trees)),
         members={member.name: member for member in members},
     )
     wants = [*_wants(filled, spread, result.known, source)]
@@ -167,7 +167,8 @@ def survey(
     return result
 
 
-def _metrics(filled: Board) -> Iterator[Metric]:
+def metrics(filled: Board) -> Iterator[Metric]:
+    """Yield the metrics of a dashboard, the wide net last."""
     yield from (row.metric for row in filled.rows)
     if filled.net:
         yield Metric(target="collectd", name=NET, rank=True, found=True)
@@ -291,17 +292,22 @@ def _gaps(source: str, found: heads.Heads, missing: Sequence[str]) -> Iterator[G
         yield _gap(source, GapKind.SKIPPED, detail, hint)
 
 
-def _notes(filled: Board, trees: Mapping[tuple[str, str], tuple[Layout, list[Member], int]]) -> Iterator[str]:
+def noted(filled: Board) -> Iterator[str]:
+    """Yield what whoever reads the brief must know of a dashboard: what it leaves out."""
     if filled.noise:
         yield f"collectd: {sum(filled.noise.values()):,} series of {_some(list(filled.noise))} not ranked"
     if filled.ports:
         said = "dashboard: {ports: [...]} names those that matter"
         yield f"collectd: {len(filled.ports)} ports, none looked at by itself; {said}"
+
+
+def _notes(trees: Mapping[tuple[str, str], tuple[Layout, list[Member], int]]) -> Iterator[str]:
     for (prefix, _), (layout, _, strange) in trees.items():
+        where = line(prefix, 60) or "no prefix"
         if layout.mixed:
-            yield f"collectd: names of two layouts stand under {line(prefix, 60) or 'no prefix'}, read as {layout}"
+            yield f"collectd: names of two layouts stand under {where}, read as {layout}"
         if strange:
-            yield f"collectd: {strange:,} names of unknown plugins under {line(prefix, 60) or 'no prefix'}"
+            yield f"collectd: {strange:,} names of unknown plugins under {where}"
 
 
 def _some(names: Sequence[str]) -> str:

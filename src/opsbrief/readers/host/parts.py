@@ -56,6 +56,29 @@ _IDLE = r"""
 END { for (k in n) print n[k], a[k] + 0, b[k] + 0, int(m[k] / 1000), k }
 """
 
+# The service's own: of its processes, as far as these may be seen, and on its ports.
+_OWN = r"""
+r=@
+for i in $p; do [ -r /proc/$i/fd ] && r="$r $i"; done
+[ -n "$r" ] || { echo 'no process of it can be seen by this user: permission denied, or there is none' >&2; exit 1; }
+o=$(ss -Htanp) || exit $?
+l=$(ss -Htln) || exit $?
+printf '%s\n=\n%s\n' "$l" "$o" | awk -v ports=" @ " -v pids=" $(echo $p) " '
+$0 == "=" { seen = 1; next }
+!seen { p = $4; sub(/.*:/, "", p); listen[p] = 1; next }
+{
+  p = $4; sub(/.*:/, "", p)
+  k = (p in listen) ? "in :" p : "out " $5
+  mine = index(ports, " " p " ")
+  for (s = $0; !mine && match(s, /pid=[0-9]+/); s = substr(s, RSTART + RLENGTH))
+    mine = index(pids, " " substr(s, RSTART + 4, RLENGTH - 4) " ")
+  if (!mine) next
+}
+$1 == "ESTAB" { n[k]++; all[k] = 1 }
+$1 == "CLOSE-WAIT" { c[k]++; all[k] = 1 }
+END { for (k in all) print n[k] + 0, c[k] + 0, k }' | sort -k1,1nr -k2,2nr -k3 | head -n 40
+"""
+
 _OWNERS = r"""
 o=$(ss -Htanp) || exit $?
 printf '%s\n' "$o" | awk '
@@ -72,6 +95,7 @@ _BY_NAME = r"""
 p=$(ps -eo pid=,comm=,args= | awk -v names=@ -v opsbrief_looks=1 '
 BEGIN { c = split(names, name, " ") }
 !/opsbrief_looks/ { for (i = 1; i <= c; i++) if ($2 == name[i] || index($0, name[i])) { print $1; break } }')
+[ -n "$p" ] || { echo 'no process of this name: not found' >&2; exit 1; }
 """
 
 _BY_SOCKET = r"""
@@ -145,7 +169,10 @@ def parts(since: datetime, until: datetime, ports: Sequence[int], processes: Seq
     failed = "list-units --state=failed"
     of_idle = "ss -Htani, established: all, idle over 1 min, over 5 min, longest in s; by peer or own port"
     of_process = "of the service's processes: pid, descriptors, their limit, threads, rss in kB, age in s, name"
+    own = "ss -Htanp, of the service: established, close-wait; by peer or own port"
+    service = (Part("own", own, _own(ports, processes), again=True),) if ports or processes else ()
     return (
+        *service,
         Part("sockets", "ss -Htan, counted by state", _STATES, again=True),
         Part("peers", "ss -Htan: established, close-wait; by peer or own port", _sides("", _PEERS), again=True),
         Part("sockstat", "cat /proc/net/sockstat", "cat /proc/net/sockstat", again=True),
@@ -166,6 +193,16 @@ def parts(since: datetime, until: datetime, ports: Sequence[int], processes: Seq
 def _sides(option: str, count: str) -> str:
     first, second, last = _SIDES.split("@")
     return first + option + second + count + last
+
+
+def _own(ports: Sequence[int], names: Sequence[str]) -> str:
+    listed = " ".join(str(port) for port in ports)
+    seen, known, last = _OWN.split("@")
+    # Sockets on a port are seen by everybody: then no process needs to be.
+    found = _find(ports, names)
+    if ports:
+        found = found.replace("exit 1", ":").replace("|| exit $?", "|| :")
+    return found + seen + ("ports" if ports else "") + known + listed + last
 
 
 def _find(ports: Sequence[int], names: Sequence[str]) -> str:

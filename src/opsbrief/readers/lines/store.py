@@ -6,6 +6,7 @@ up to the size it had when it was opened.
 
 import bz2
 import gzip
+import io
 import lzma
 import os
 import stat
@@ -260,6 +261,16 @@ def peek(path: Path) -> Peek:
             file.seek(max(0, status.st_size - _PEEK))
             ending = file.read(_PEEK) if status.st_size > _PEEK else b"\n" + beginning
         return Peek(b"\n" + (beginning[:whole] if whole > 0 else beginning), ending, status.st_size, status.st_mtime)
+
+
+def unpacked(suffix: str, data: bytes, most: int) -> bytes:
+    """Return the content of a file that was read elsewhere, at most ``most`` bytes. Raises one of DAMAGE."""
+    opener = _OPENERS.get(suffix)
+    if opener is None:
+        return data
+    with opener(io.BytesIO(data)) as file:
+        content: bytes = file.read(most)
+    return content
 
 
 def times(layout: Layout, block: bytes) -> list[int]:
