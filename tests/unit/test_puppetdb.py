@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from tests.contract.peer import answer, peer
 
+from opsbrief.cli import probe
+from opsbrief.config import Config, Service
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Change, Gap, Run
 from opsbrief.model.scope import Infrastructure, Scope
@@ -399,3 +401,11 @@ def test_without_the_option_it_knows_no_deploys() -> None:
         list(source.deploys(NOW, NOW, Deadline(1)))
     with pytest.raises(SourceError, match="is no resource"):
         deploys(event(1, 1), pattern="shop")
+
+
+def test_check_asks_for_each_service_whose_nodes_are_others() -> None:
+    source = PuppetDb(name="puppet", url="http://127.0.0.1:1")
+    services = {name: Service(scope=Scope(service=name, hosts=(f"{name}1",))) for name in ("shop", "till")}
+    config = Config(sources={"puppet": ("puppetdb", source)}, deploys=(), services=services)
+    questions = probe.check(config, list(services.values()), (), ())
+    assert [question.source.scope.hosts for question in questions] == [("shop1",), ("till1",)]
