@@ -275,6 +275,28 @@ def test_a_package_in_the_reports_is_a_deploy(tmp_path: Path) -> None:
     assert (change.kind, change.role, change.hosts) == ("deploy", "application", ("app01", "app02"))
 
 
+def test_of_a_month_of_reports_only_those_that_changed_something_are_read_for_deploys(tmp_path: Path) -> None:
+    for step in range(400):
+        stored(tmp_path, "app01.example", step * 30)
+    bad = stored(tmp_path, "app01.example", 45)
+    bad.write_text(bad.read_text() + "\x01")  # would be refused, were it read
+    source = PuppetReport(name="puppet", path=str(tmp_path), rollouts=("Package[shop]",), scope=Scope(hosts=("app01",)))
+    assert list(source.deploys(BEGIN, BEGIN + timedelta(days=30), Deadline(10))) == []
+
+
+def test_what_could_be_read_in_time_is_told(tmp_path: Path) -> None:
+    for step in range(30):
+        stored(tmp_path, "app01.example", 660 + step * 3)
+    clock = iter(range(10_000))
+    source = PuppetReport(name="puppet", path=str(tmp_path), scope=Scope(hosts=("app01",)))
+    found = list(source.collect(WINDOW, Deadline(60, clock=lambda: float(next(clock)))))  # every look costs a second
+    runs = [one for one in found if isinstance(one, Run)]
+    (gap,) = [one for one in found if isinstance(one, Gap) and one.kind is GapKind.TIMEOUT]
+    assert 0 < len(runs) < 30
+    assert gap.detail == f"{len(runs)} of 30 files of the window were read in time, the newest"
+    assert max(run.at for run in runs) == BEGIN + timedelta(minutes=747, seconds=12.5)
+
+
 def test_by_ssh_without_a_host_it_says_so() -> None:
     source = PuppetReport(name="puppet", path="/x", host="puppet.example")
     assert source.given == {"changes", "runs"}
