@@ -311,6 +311,17 @@ def stamp(moment: datetime) -> str:
     return moment.isoformat()
 
 
+def test_a_host_that_two_nodes_may_be_is_warned_of_and_both_are_taken() -> None:
+    fleet = Fleet(nodes=[node(), node("app1.till.example")], reports=[report(30), report(31, "app1.till.example")])
+    deadline = Deadline(10)
+    with peer(fleet) as server:
+        source = PuppetDb(name="puppet", url=server.url, scope=Scope(hosts=("app1",)))
+        found = list(source.collect(WINDOW, deadline))
+    assert [one.host for one in found if isinstance(one, Run) and one.in_window] == ["app1", "app1"]
+    (warning,) = deadline.warnings
+    assert warning.startswith("app1 may be any of the nodes app1.shop.example, app1.till.example: all are taken")
+
+
 # --- deploys --------------------------------------------------------------------------------------
 
 

@@ -117,6 +117,8 @@ class Reading:
                     there[name] = row
                 elif name and len(others) < 5:
                     others.append(name)
+        for doubt in self.nodes.doubles:
+            self.deadline.warn(doubt)
         if total > _NODES:
             self._gap("the other nodes", GapKind.TRUNCATED, f"{_NODES:,} of {total:,} nodes were looked at")
         gone = {name: reason for name, row in there.items() if (reason := self._gone(row))}

@@ -197,6 +197,8 @@ class Shelf:
 
     def _silent(self, tale: Tale) -> None:
         """Name the nodes that nothing is known of."""
+        for doubt in self.nodes.doubles:
+            self.deadline.warn(doubt)
         if self.nodes.missing:
             self._gap(listed(self.nodes.missing), GapKind.UNAVAILABLE, "no report of it among the files")
         ran = {self.nodes.host(one.node) for one, _ in tale.runs if one.end >= self.span.start}
