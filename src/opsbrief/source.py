@@ -30,7 +30,7 @@ class Source(ABC):
     lists what else metadata may say (paths, durations, host patterns).
     """
 
-    #: What it can give: any of "metrics", "logs", "changes", "events", "alarms", "readings", "deploys".
+    #: What it can give: any of "metrics", "logs", "changes", "runs", "events", "alarms", "readings", "deploys".
     gives: ClassVar[frozenset[str]] = frozenset()
 
     name: str = field(metadata={"internal": True})  # the key it stands under in the YAML

@@ -44,7 +44,10 @@ EXTRA: dict[str, dict[str, Any]] = {
     "kubernetes": {"namespace": "shop"},
 }
 #: What a source needs so that it asks a host over SSH, beside host and ssh.
-OVER_SSH: dict[str, dict[str, Any]] = {"monit": {"log": "/var/log/monit.log"}}
+OVER_SSH: dict[str, dict[str, Any]] = {
+    "monit": {"log": "/var/log/monit.log"},
+    "puppetreport": {"path": "/var/lib/puppet/reports/*/*.yaml"},
+}
 
 WEB = [kind for kind in kinds() if issubclass(load(kind), Web)]
 FILES = [kind for kind in kinds() if "path" in {field.name for field in dataclasses.fields(load(kind))}]

@@ -302,8 +302,9 @@ def _prepare(server: PuppetDb, home: Path, database: int) -> str:
     jars = [CACHE / "compiled.jar", *_jars(home)]
     for jar in jars:
         _place(jar, room / "java" / jar.name)
-    for folder in ("usr/lib", "usr/share/postgresql"):
-        shutil.copytree(home / folder, room / folder, copy_function=_place, symlinks=True)
+    for folder in ("lib", "usr/lib", "usr/share/postgresql"):
+        if (home / folder).is_dir():
+            shutil.copytree(home / folder, room / folder, copy_function=_place, symlinks=True)
     _certificates(room / "tls")
     settings = home / "etc" / "puppetdb"
     shutil.copy(settings / "bootstrap.cfg", room / "bootstrap.cfg")
@@ -330,7 +331,7 @@ def _place(source: str | Path, target: str | Path) -> None:
 def _database(room: Path, port: int, end: ExitStack) -> None:
     """Start a PostgreSQL of its own, which need not outlive anything."""
     programs = next(room.glob("usr/lib/postgresql/*/bin"))
-    environment = libraries(room / "usr" / "lib") | {"LC_ALL": "C.UTF-8", "HOME": str(room)}
+    environment = libraries(room) | {"LC_ALL": "C.UTF-8", "HOME": str(room)}
     options: dict[str, Any] = {
         "capture_output": True, "timeout": 120, "cwd": room, "env": environment, **ordinary(),
     }  # fmt: skip
@@ -399,7 +400,7 @@ class Ahead:
 
     def stop(self) -> None:
         self._over.set()
-        self._thread.join(30)
+        self._thread.join(300)  # it may still be starting, and must not be left behind
 
 
 def main() -> int:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from tests.contract.peer import answer, peer
 
+from opsbrief.cli import probe
+from opsbrief.config import Config, Service
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Change, Gap, Run
 from opsbrief.model.scope import Infrastructure, Scope
@@ -302,11 +304,22 @@ def test_reports_that_are_stored_late_are_warned_of_where_some_may_be_missing() 
         source = PuppetDb(name="puppet", url=server.url, scope=Scope(hosts=("app1",)))
         list(source.collect(now, deadline))
     (warning,) = deadline.warnings
-    assert warning.startswith("puppet: PuppetDB stored reports up to 4m after the end of the run")
+    assert warning.startswith("PuppetDB stored reports up to 4m after the end of the run")
 
 
 def stamp(moment: datetime) -> str:
     return moment.isoformat()
+
+
+def test_a_host_that_two_nodes_may_be_is_warned_of_and_both_are_taken() -> None:
+    fleet = Fleet(nodes=[node(), node("app1.till.example")], reports=[report(30), report(31, "app1.till.example")])
+    deadline = Deadline(10)
+    with peer(fleet) as server:
+        source = PuppetDb(name="puppet", url=server.url, scope=Scope(hosts=("app1",)))
+        found = list(source.collect(WINDOW, deadline))
+    assert [one.host for one in found if isinstance(one, Run) and one.in_window] == ["app1", "app1"]
+    (warning,) = deadline.warnings
+    assert warning.startswith("app1 may be any of the nodes app1.shop.example, app1.till.example: all are taken")
 
 
 # --- deploys --------------------------------------------------------------------------------------
@@ -369,6 +382,29 @@ def test_what_is_a_deploy_is_no_change_of_the_infrastructure() -> None:
     ]  # fmt: skip
 
 
+def test_a_run_that_did_nothing_but_the_deploy_changed_nothing_of_the_infrastructure() -> None:
+    restart = event(
+        30, 30, resource_type="Service", resource_title="shop", property=None, message="Triggered 'refresh'"
+    )
+    events, patterns = [package(30, NODE, "2.13.0", "2.14.0"), restart], ("Package[shop]", "Service[shop]")
+    changed = [report(30, status="changed")]
+    runs, changes, _ = read(Fleet(reports=changed, events=events), rollouts=patterns)
+    assert [(run.status, run.changed) for run in runs if run.in_window] == [("unchanged", 0)]
+    assert [one.kind for one in changes] == ["deploy"]
+    runs, changes, _ = read(Fleet(reports=changed, events=[*events, event(30, 30)]), rollouts=patterns)
+    assert [(run.status, run.changed) for run in runs if run.in_window] == [("changed", 1)]
+    assert [one.kind for one in changes] == ["resource", "deploy"]
+
+
+def test_a_restart_alone_is_no_deploy_and_stays_a_change() -> None:
+    restart = event(
+        30, 30, resource_type="Service", resource_title="shop", property=None, message="Triggered 'refresh'"
+    )
+    fleet = Fleet(reports=[report(30, status="changed")], events=[restart])
+    runs, (change,), _ = read(fleet, rollouts=("Package[shop]", "Service[shop]"))
+    assert (change.kind, change.ref, runs[1].status) == ("resource", "Service[shop]", "changed")
+
+
 def test_without_the_option_it_knows_no_deploys() -> None:
     source = PuppetDb(name="puppet", url="http://127.0.0.1:1")
     assert "deploys" not in source.given
@@ -376,3 +412,11 @@ def test_without_the_option_it_knows_no_deploys() -> None:
         list(source.deploys(NOW, NOW, Deadline(1)))
     with pytest.raises(SourceError, match="is no resource"):
         deploys(event(1, 1), pattern="shop")
+
+
+def test_check_asks_for_each_service_whose_nodes_are_others() -> None:
+    source = PuppetDb(name="puppet", url="http://127.0.0.1:1")
+    services = {name: Service(scope=Scope(service=name, hosts=(f"{name}1",))) for name in ("shop", "till")}
+    config = Config(sources={"puppet": ("puppetdb", source)}, deploys=(), services=services)
+    questions = probe.check(config, list(services.values()), (), ())
+    assert [question.source.scope.hosts for question in questions] == [("shop1",), ("till1",)]

@@ -82,7 +82,7 @@ class Question:
     @property
     def scoped(self) -> bool:
         """Whether the answer depends on the service."""
-        return not self.deploys and bool(self.source.given & {"metrics", "logs", "alarms"})
+        return not self.deploys and bool(self.source.given & {"metrics", "logs", "alarms", "runs"})
 
     def job(self, window: Window, timeout: float | None = None) -> "Job[Answer]":
         """Return it as a job for the runner."""

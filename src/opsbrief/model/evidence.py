@@ -174,7 +174,7 @@ class Run:
 
     at: datetime  # when it ended
     host: str
-    status: Literal["changed", "unchanged", "failed"]
+    status: Literal["changed", "unchanged", "failed"]  # a deploy that Puppet did is a Change apart, and no "changed"
     version: str = ""  # the commit it compiled; empty when what it names is none (``stated`` says what)
     stated: str = ""  # the configuration version as written
     noop: bool = False  # it only looked: its version was not applied

@@ -89,6 +89,7 @@ class PuppetReport(Source):
             )
         span = Span("", since, until + timedelta(seconds=1))
         shelf = self._shelf(span, deadline)
+        shelf.changes = True
         tale = shelf.tale(self._files(span, deadline, shelf.gaps))
         inside = [named(one, shelf.nodes) for one, _ in tale.events if span.start <= one.at < span.end]
         yield from (found.deploy(self.name) for found in rollouts(inside, patterns) if found.at <= until)

@@ -26,6 +26,7 @@ OPTIONAL = frozenset({"noop_pending", "cached_catalog_status", "producer", "type
 
 _NODES = 50_000
 _CHUNK = 200  # nodes or reports that one question names
+_RECENT = timedelta(minutes=30)
 _LAG = timedelta(minutes=1)  # a report that is stored so much later than it ended is late
 _NODE = ("certname", "report_timestamp", "deactivated", "expired")
 _REPORT = (
@@ -116,6 +117,8 @@ class Reading:
                     there[name] = row
                 elif name and len(others) < 5:
                     others.append(name)
+        for doubt in self.nodes.doubles:
+            self.deadline.warn(doubt)
         if total > _NODES:
             self._gap("the other nodes", GapKind.TRUNCATED, f"{_NODES:,} of {total:,} nodes were looked at")
         gone = {name: reason for name, row in there.items() if (reason := self._gone(row))}
@@ -208,11 +211,13 @@ class Reading:
 
     def _late(self, found: Tale) -> None:
         """Warn where reports are stored late and the window ends so near to now that some may be missing."""
-        lags = [one.stored - one.end for one, _ in found.runs if one.stored]
+        newest = max((one.end for one, _ in found.runs), default=self.span.start)
+        # What was stored late long ago, as after an outage, tells nothing of now.
+        lags = [one.stored - one.end for one, _ in found.runs if one.stored and newest - one.end < _RECENT]
         worst = max(lags, default=timedelta(0))
         if worst > _LAG and self.span.end + worst > datetime.now(UTC):
             self.deadline.warn(
-                f"{self.source}: PuppetDB stored reports up to {spell(worst, 2)} after the end of the run; "
+                f"PuppetDB stored reports up to {spell(worst, 2)} after the end of the run; "
                 "the newest runs may be missing"
             )
 

@@ -23,6 +23,7 @@ class Nodes:
     names: tuple[str, ...]
     hosts: tuple[str, ...] = ()  # how the service writes its hosts
     seen: set[str] = field(default_factory=set)  # of ``names``
+    certnames: dict[str, set[str]] = field(default_factory=dict)  # of each host that was seen
     _cache: dict[str, str] = field(default_factory=dict)
 
     def wants(self, certname: str) -> bool:
@@ -33,11 +34,20 @@ class Nodes:
         """Return how the service calls the node: by its own name of the host, else by the certificate's; "" if not."""
         if (found := self._cache.get(certname)) is None:
             found = self._cache[certname] = self._find(certname)
+            self.certnames.setdefault(found, set()).add(certname)
         return found
 
     def named(self, certname: str) -> bool:
         """Return whether a node is meant by its name, not by a pattern."""
         return any(called(certname, (name,)) for name in self.names)
+
+    @property
+    def doubles(self) -> list[str]:
+        """What to warn of: hosts that several nodes may be, all of which are taken."""
+        return [
+            f"{host} may be any of the {listed(names)}: all are taken; say by nodes which it is"
+            for host, names in sorted(self.certnames.items()) if host and len(names) > 1
+        ]  # fmt: skip
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Deploys that Puppet did itself: a package or a class that it brings to the nodes, one after the other."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -113,7 +113,10 @@ def rollouts(told: Iterable[Happening], patterns: Sequence[Pattern]) -> list[Rol
     """Return the deploys among what happened, the oldest first."""
     done: list[Rollout] = []
     open_: dict[str, Rollout] = {}
-    for steps in _steps(told, patterns):
+    for each in matching(told, patterns):
+        steps = [one for one in each if one.state != "noop"]
+        if not steps:
+            continue
         first = steps[0]
         ref, old = _named(steps)
         for other in [name for name, one in open_.items() if name != ref and first.node in one.hosts]:
@@ -132,20 +135,19 @@ def rollouts(told: Iterable[Happening], patterns: Sequence[Pattern]) -> list[Rol
     return sorted(done, key=lambda one: one.at)
 
 
-def matching(told: Iterable[Happening], patterns: Sequence[Pattern]) -> Iterator[Happening]:
-    """Yield what is a part of a deploy."""
-    return (one for one in told if any(pattern.fits(one) for pattern in patterns))
+def matching(told: Iterable[Happening], patterns: Sequence[Pattern]) -> list[list[Happening]]:
+    """Return what each run did to the resources of a deploy, the one with a version first, in the order of time.
 
-
-def _steps(told: Iterable[Happening], patterns: Sequence[Pattern]) -> Iterator[list[Happening]]:
-    """Yield what each run did to the resources of the deploy, the one with a version first, in the order of time."""
+    A service that is restarted belongs to the deploy of the package that restarts it, and alone is none.
+    """
     groups: dict[tuple[str, str], list[Happening]] = {}
-    for one in matching(told, patterns):
-        if one.state != "noop":
+    for one in told:
+        if any(pattern.fits(one) for pattern in patterns):
             groups.setdefault((one.node, one.run), []).append(one)
-    for group in groups.values():
+    found = [group for group in groups.values() if any(one.attribute for one in group)]
+    for group in found:
         group.sort(key=lambda one: (not _version(one), one.at))
-    yield from sorted(groups.values(), key=lambda group: group[0].at)
+    return sorted(found, key=lambda group: group[0].at)
 
 
 def _named(steps: Sequence[Happening]) -> tuple[str, str]:

@@ -24,6 +24,10 @@ from opsbrief.transport.deadline import Deadline
 
 SLACK = timedelta(hours=1)
 _BACK = 3  # files that are tried for the last run of a node before the span
+_SPARE = 0.15  # of the time, which is left for what was read to be told
+_UNCHANGED = re.compile(rb"^status: (?:!ruby/sym )?:?unchanged$", re.MULTILINE)
+_HOST = re.compile(rb"^host: ['\"]?([^'\"\n]{1,300}?)['\"]?$", re.MULTILINE)
+_HEAD = 4096  # bytes in which a report says host and status
 _STORED = re.compile(r"(\d{12})\.yaml")  # by the server, in UTC
 
 
@@ -60,9 +64,11 @@ class Shelf:
     span: Span
     deadline: Deadline
     most: int  # files to read
+    changes: bool = False  # only those count: runs that changed nothing are passed over unread
     gaps: list[Gap] = field(default_factory=list)
     files: int = 0  # that held a report
     _bad: dict[str, str] = field(default_factory=dict)  # path to what is wrong
+    _summaries: list[tuple[Report, Origin]] = field(default_factory=list)
     _known: set[str] = field(default_factory=set)  # runs
     _now: datetime = field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
 
@@ -80,10 +86,16 @@ class Shelf:
         if len(fresh) > self.most:
             detail = f"{self.most:,} of {len(fresh):,} files of the window were read, the newest"
             self._gap("older reports", GapKind.TRUNCATED, detail, "raise max_reports, or take a shorter window")
-        for file in fresh[: self.most]:
+        for count, file in enumerate(fresh[: self.most]):
+            if self.deadline.left < _SPARE * self.deadline.seconds:
+                detail = f"{count:,} of {len(fresh):,} files of the window were read in time, the newest"
+                self._gap("older reports", GapKind.TIMEOUT, detail, "raise timeout, or take a shorter window")
+                break
             self._take(file, tale)
         for files in folders.values():
             self._back([one for one in files if one.hint < since], tale)
+        for told, origin in self._summaries:  # after all reports, which tell more of the same runs
+            self._put(told, [], origin, tale)
         self._silent(tale)
         self._broken()
         if not self.files and not self.gaps:
@@ -99,31 +111,54 @@ class Shelf:
     def _take(self, file: File, tale: Tale) -> bool:
         """Read one file; return whether it tells of a run before the span of a node that is meant."""
         self.deadline.remaining()
-        name = f"{file.host}:{file.path}" if file.host else file.path
+        name = line(f"{file.host}:{file.path}" if file.host else file.path)
+        if (data := self._data(file, name)) is None:
+            return False
+        if self.changes and self._passed(data[:_HEAD]):
+            return True
         try:
-            data = file.read()
             told = self._read(data, file)
         except SourceError as error:
             if error.kind is not GapKind.BAD_ANSWER:
                 raise
-            self._bad[line(name)] = error.message
+            self._bad[name] = error.message
             return False
-        except PermissionError:
-            self._gap(line(name), GapKind.UNAUTHORIZED, "may not be read by this user", "add the user to its group")
-            return False
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            self._gap(line(name), GapKind.UNAVAILABLE, f"cannot be read: {reason}", "check the path")
-            return False
-        self.deadline.spend(size=len(data))
         if told is None:
             return False
         self.files += 1
         found, events = told
         if not self.nodes.wants(found.node):
             return False
-        self._put(found, events, self._origin(name, data), tale)
+        if found.counts:
+            self._summaries.append((found, self._origin(name, data)))
+        else:
+            self._put(found, events, self._origin(name, data), tale)
         return found.end < self.span.start
+
+    def _data(self, file: File, name: str) -> bytes | None:
+        """Return the content of a file; what keeps it from being read becomes a gap."""
+        try:
+            data = file.read()
+        except SourceError as error:
+            self._bad[name] = error.message
+        except PermissionError:
+            self._gap(name, GapKind.UNAUTHORIZED, "may not be read by this user", "add the user to its group")
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._gap(name, GapKind.UNAVAILABLE, f"cannot be read: {reason}", "check the path")
+        else:
+            self.deadline.spend(size=len(data))
+            return data
+        return None
+
+    def _passed(self, head: bytes) -> bool:
+        """Return whether a report says at its beginning that nothing changed; its node was heard of all the same."""
+        host = _HOST.search(head)
+        if not (host and _UNCHANGED.search(head)):
+            return False
+        self.files += 1
+        self.nodes.wants(line(host[1], 300))
+        return True
 
     def _read(self, data: bytes, file: File) -> tuple[Report, list[Happening]] | None:
         told = ruby.load(data, self.deadline)
@@ -162,10 +197,12 @@ class Shelf:
 
     def _silent(self, tale: Tale) -> None:
         """Name the nodes that nothing is known of."""
+        for doubt in self.nodes.doubles:
+            self.deadline.warn(doubt)
         if self.nodes.missing:
             self._gap(listed(self.nodes.missing), GapKind.UNAVAILABLE, "no report of it among the files")
         ran = {self.nodes.host(one.node) for one, _ in tale.runs if one.end >= self.span.start}
-        if new := sorted(ran - tale.earlier.keys()):
+        if not self.changes and (new := sorted(ran - tale.earlier.keys())):
             detail = f"there is no report from before {self.span.start:%Y-%m-%d %H:%M} UTC"
             hint = "a node keeps only its last report; the server's store keeps more"
             self._gap(f"the run before the window of {listed(new)}", GapKind.UNAVAILABLE, detail, hint)
@@ -177,7 +214,7 @@ class Shelf:
 
     def _origin(self, name: str, data: bytes) -> Origin:
         return Origin(
-            source=self.source, query=f"report {line(name)}", url=line(name), fetched_at=self._now, bytes=len(data),
+            source=self.source, query=f"report {name}", url=name, fetched_at=self._now, bytes=len(data),
             digest=f"sha256:{sha256(data).hexdigest()}",
         )  # fmt: skip
 

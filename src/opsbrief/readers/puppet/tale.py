@@ -24,18 +24,27 @@ class Tale:
 
         A run may end in the span and have begun before, so a change counts by its own time.
         """
+        every = sorted((one for one, _ in self.events), key=lambda one: one.at)
+        released = {id(one) for group in matching(every, patterns) for one in group}
         done: dict[str, list[Happening]] = {}
-        for one, _ in self.events:
+        for one in every:
             done.setdefault(one.run, []).append(one)
+
+        def run(report: Report, origin: Origin, *, inside: bool) -> Run:
+            """Return a run as one of the infrastructure: what it deployed is told apart."""
+            told = done.get(report.id, [])
+            own = [one for one in told if id(one) not in released]
+            if len(own) < len(told) and report.status == "changed" and all(one.state == "noop" for one in own):
+                report = replace(report, status="unchanged")
+            return record.run(report, own, nodes.host(report.node), origin, inside=inside)
+
         for report, origin in sorted(self.earlier.values(), key=lambda one: one[0].end):
-            yield record.run(report, done.get(report.id, ()), nodes.host(report.node), origin, inside=False)
+            yield run(report, origin, inside=False)
         for report, origin in sorted(self.runs, key=lambda one: (one[0].end, one[0].id)):
             if span.start <= report.end < span.end:
-                yield record.run(report, done.get(report.id, ()), nodes.host(report.node), origin, inside=True)
+                yield run(report, origin, inside=True)
         origins = {one.run: origin for one, origin in self.events}
-        every = sorted((one for one, _ in self.events), key=lambda one: one.at)
         inside = [one for one in every if span.start <= one.at < span.end]
-        released = {id(one) for one in matching(inside, patterns)}
         for group in record.resources(one for one in inside if id(one) not in released):
             yield record.change(group, nodes.host(group[0].node), origins[group[0].run])
         for found in rollouts([named(one, nodes) for one in inside if id(one) in released], patterns):
