@@ -1,12 +1,14 @@
 """The Kubernetes source against a peer that holds objects of apps/v1.
 
-The objects are invented after the Kubernetes API (apps/v1, meta/v1) and pkg/controller/deployment.
+The objects are invented after the Kubernetes API (apps/v1, meta/v1) and pkg/controller/deployment, but for those that
+were recorded from a real cluster.
 """
 
 import json
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -269,6 +271,39 @@ def test_only_the_workloads_that_are_named_count_and_lists_are_read_to_their_end
     assert "labelSelector=app%3Dshop%2Ctier%21%3Dbatch" in store.asked[0]
     deploys, (gap,) = ask(store, workloads=("blog*",))
     assert (deploys, gap.detail) == ([], "no Deployment called blog* in namespace web")
+
+
+def test_a_real_cluster_was_read_as_it_had_been_told_to_do() -> None:
+    """Recorded from kube-apiserver and kube-controller-manager 1.36.3 on etcd 3.4.23.
+
+    Told to create 2.13.2 at 07:31:37, to update to 2.14.0 at :41, restart at :44, undo to 2.13.2 at :48, update to
+    2.15.0 at :52, undo to 2.14.0 at :55, then to scale; a StatefulSet at 15.1 to go to 15.2 at 07:32:05, back at :08.
+    """
+    lists = json.loads((Path(__file__).parents[1] / "recorded/kubernetes-1.36.json").read_text())
+    since, until = datetime(2026, 11, 27, 7, tzinfo=UTC), datetime(2026, 11, 27, 8, tzinfo=UTC)
+    with peer(Server(**lists)) as server:
+        read = source(server.url, kinds=("Deployment", "StatefulSet"))
+        found = list(read.deploys(since, until, Deadline(20)))
+        whole = Window(start=since, end=until, anchor=Anchor("time", since), before=timedelta(hours=1))
+        events = [one for one in read.collect(whole, Deadline(20)) if isinstance(one, Event)]
+    told = [(f"{one.at:%M:%S}", one.ref, one.rollback, str(one.time_kind)) for one in found if isinstance(one, Deploy)]
+    assert told == [
+        ("31:38", "2.13.2", False, "deploy start"),
+        ("31:41", "2.14.0", False, "deploy start"),
+        ("31:52", "2.15.0", False, "deploy start"),
+        ("31:55", "2.14.0", True, "event time"),
+        ("32:05", "15.2", False, "deploy start"),
+        ("32:08", "15.1", True, "event time"),
+    ]
+    (gap,) = [one for one in found if isinstance(one, Gap)]
+    assert "after 2026-11-27 07:31:44 and before 2026-11-27 07:31:52" in gap.detail
+    assert [(f"{one.at:%M:%S}", one.service) for one in events] == [("31:44", "shop")]
+
+
+def test_a_change_cause_is_told_of_the_revision_it_was_written_for() -> None:
+    sets = [replicaset(n, 60 - n, f"shop:1.{n}", cause=cause) for n, cause in ((1, ""), (2, "hotfix"), (3, "hotfix"))]
+    deploys, _ = ask(Server(deployments=[deployment()], replicasets=sets))
+    assert ["hotfix" in one.note for one in deploys] == [False, True, False]
 
 
 def test_the_container_that_names_the_release_can_be_chosen() -> None:

@@ -7,7 +7,7 @@ of a rollback comes from the workload itself, where that is still known.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -133,7 +133,9 @@ def told(
             said = f"{one.kind} {one.name} restarted: revision {stint.number} differs in nothing but that"
             yield Event(at=at, host="", service=one.name, state="RESTART", kind="restart", output=said, origin=origin)
         else:
-            yield _entry(one, stint, at, kind, container, origin)
+            entry = _entry(one, stint, at, kind, container, origin)
+            cause = _cause(stint, before)
+            yield replace(entry, note=f"{entry.note}, {cause}") if cause else entry
         before = stint
 
 
@@ -186,7 +188,7 @@ def _entry(one: Workload, stint: _Stint, at: datetime, kind: TimeKind, container
         reason = one.progress.reason
     state = "in progress" if reason in {"NewReplicaSetCreated", "ReplicaSetUpdated", "FoundNewReplicaSet"} else ""
     failed = reason == "ProgressDeadlineExceeded"
-    notes = [image, f"revision {stint.number}", state, "deadline exceeded" if failed else "", stint.revision.cause]
+    notes = [image, f"revision {stint.number}", state, "deadline exceeded" if failed else ""]
     return Entry(
         at=at,
         ref=tag(image) if image else "",
@@ -198,6 +200,12 @@ def _entry(one: Workload, stint: _Stint, at: datetime, kind: TimeKind, container
         place=f"{one.kind}/{one.name}",
         same=stint.revision.name,
     )
+
+
+def _cause(stint: _Stint, before: _Stint | None) -> str:
+    """Return the change-cause of a stint, where it is news: the annotation stays on the workload and is copied on."""
+    cause = stint.revision.cause if stint.number == stint.revision.number else ""
+    return "" if before and before.revision.cause == cause else cause
 
 
 def _lost(one: Workload, stint: _Stint, stints: Sequence[_Stint]) -> Lost:
