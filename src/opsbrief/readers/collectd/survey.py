@@ -1,6 +1,7 @@
 """From the hosts of a service to what is asked for: the dashboard, found in a store of names.
 
-Two questions find everything, however many metrics the store has: where the hosts stand, and what is there.
+Two questions find everything in the usual layouts, however many metrics the store has: where the hosts stand, and
+what is there. Rarer layouts need one or two more.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -96,10 +97,14 @@ class Survey:
             kinds.setdefault(self.members[name].what.type, []).append(name)
         return tuple(name for mine in [*kinds.values()][:_VOTERS] for name in mine[:2])
 
-    def judge(self, where: str, data: Iterable["np.typing.NDArray[np.float64]"]) -> str:
-        """Take the data of a place's voters; return what is to be said when its counters are stored raw."""
-        if not any_growing(data):
-            return ""
+    def judge(self, where: str, data: Iterable["np.typing.NDArray[np.float64]"]) -> str | None:
+        """Take the data of a place's voters; return what is to be said when its counters are stored raw, else "".
+
+        None where the data is too little to tell.
+        """
+        raw = any_growing(data)
+        if not raw:
+            return None if raw is None else ""
         self.raw.update(self.counters[where])
         count = len(self.counters[where])
         return f"collectd: {count:,} counters of {where} are stored raw (StoreRates false), shown as rates"
@@ -125,10 +130,13 @@ class Survey:
         )
 
 
-def stretch(window: Window) -> Span:
-    """Return the stretch whose data tells whether counters are stored raw: an hour to six, up to the window's end."""
-    start = min(window.whole.start, window.end - timedelta(hours=1))
-    return Span("", max(start, window.end - timedelta(hours=6)), window.end)
+def stretches(window: Window) -> tuple[Span, ...]:
+    """Return the stretches whose data tells whether counters are stored raw: the window, then the hour to its end.
+
+    The first is enough where it has a few datapoints: an older one may be kept in coarser steps.
+    """
+    start = max(window.whole.start, window.end - timedelta(hours=6))
+    return Span("", start, window.end), Span("", window.end - timedelta(hours=1), window.end)
 
 
 def survey(
@@ -141,8 +149,12 @@ def survey(
     if not hosts:
         detail = "a dashboard finds the metrics of hosts, but the service names none"
         return Survey(gaps=(_gap(source, GapKind.REJECTED, detail, "list them in hosts"),))
-    found = heads.find(names(heads.queries(hosts), "all"), hosts, board.prefix)
-    trees = _trees(found.found, names(heads.leaves(found.found), "leaves")) if found.found else {}
+    paths = [*names(heads.queries(hosts, plain=True), "all")]
+    found = heads.find(paths, hosts, board.prefix)
+    if found.absent:
+        paths += names(heads.queries(hosts, plain=False), "all")
+        found = heads.find(paths, hosts, board.prefix)
+    trees = _trees(found.found, [*_below(found.found, names)]) if found.found else {}
     members = [member for tree in trees.values() for member in tree[1]]
     spread: dict[str, Head] = {head.host: head for head in found.found}
     missing = [host for host in hosts if host not in spread and host not in found.unclear]
@@ -172,6 +184,16 @@ def metrics(filled: Board) -> Iterator[Metric]:
     yield from (row.metric for row in filled.rows)
     if filled.net:
         yield Metric(target="collectd", name=NET, rank=True, found=True)
+
+
+def _below(found: Sequence[Head], names: Names) -> Iterator[str]:
+    """Yield every name below the heads; the deep levels are asked for only where a layout has them."""
+    shallow = [*names(heads.leaves(found, (2, 3)), "leaves")]
+    yield from shallow
+    first = found[0].text
+    layout = learn(name[len(first) + 1 :] for name in shallow if name.startswith(f"{first}."))
+    if layout != Layout() or any("." in _word(head) for head in found):
+        yield from names(heads.leaves(found, (4, 5)), "leaves")
 
 
 def _trees(found: Sequence[Head], names: Iterable[str]) -> dict[tuple[str, str], tuple[Layout, list[Member], int]]:
