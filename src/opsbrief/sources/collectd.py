@@ -23,6 +23,7 @@ from opsbrief.readers.collectd.remote import Remote
 from opsbrief.readers.collectd.rrd import RrdError
 from opsbrief.readers.collectd.store import Entry, Listing, Store, folders
 from opsbrief.readers.collectd.survey import Survey, metrics, noted, stretches
+from opsbrief.readers.graphite.plan import Want
 from opsbrief.readers.graphite.target import TargetError, glob, spread
 from opsbrief.source import Source, Ssh
 from opsbrief.text import clean, line
@@ -225,7 +226,7 @@ class _Reading:
         yield from noted(self._filled) if self._filled else ()
         every = self._store.entries(sorted({want.entry.host for want in self.wants}))
         if hosts := files.judge(every, stretches(self._window)):
-            yield f"collectd: the counters in the CSV files of {_some(hosts)} are stored raw, shown as rates"
+            yield f"the counters in the CSV files of {_some(hosts)} are stored raw, shown as rates"
 
     def _one(self, files: Files, want: _Want, span: Span) -> Iterator[Series]:
         """Yield the series of one file that have a datapoint in ``span``."""
@@ -288,6 +289,8 @@ class _Reading:
         """Yield what is missing, and where the data ends when that is before the end of the window."""
         source = self._source
         yield from self._store.gaps(source.name)
+        self._survey.wants = tuple(Want(metric=want.metric, host=want.host, targets=()) for want in self.wants)
+        yield from self._survey.silent(source.name) if self._filled else ()
         for (kind, detail), names in self._bad.items():
             yield source.gap(f"files {_some([*names])}", kind, detail)
         broken = {name for names in self._bad.values() for name in names}

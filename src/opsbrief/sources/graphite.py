@@ -166,6 +166,7 @@ class Graphite(Web):
                 else:
                     yield from self._items(sheet, sheet.content, span, tally, found)
         yield from tally.gaps()
+        yield from found.silent(self.name)
 
     @staticmethod
     def _raw(render: Render, found: Survey, window: Window) -> Iterator[str]:

@@ -77,6 +77,7 @@ class Whisper(Source):
             for ask in (ask for group in laid.groups for ask in group):
                 deadline.remaining()
                 yield from reading.ask(ask, span)
+        yield from found.silent(self.name)
         yield from folder.gaps(self.name)
         yield from reading.gaps(window)
 

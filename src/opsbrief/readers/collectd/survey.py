@@ -54,6 +54,7 @@ class Survey:
     members: dict[str, Member] = field(default_factory=dict)  # by name
     counters: dict[str, tuple[str, ...]] = field(default_factory=dict)  # where they stand -> the names of counters
     raw: set[str] = field(default_factory=set)  # names of counters that are stored as such
+    heard: set[str] = field(default_factory=set)  # hosts of which something came for the window itself
 
     def noise(self, listed: Mapping[str, Sequence[str]], own: Sequence[Want]) -> tuple[frozenset[str], str]:
         """Return what the service's own wide nets need not rank of collectd's, and what is to be said of it."""
@@ -64,7 +65,7 @@ class Survey:
             if what and what.plugin in known.NOISE:
                 plugins.setdefault(what.plugin, set()).add(name)
         names = frozenset(name for mine in plugins.values() for name in mine)
-        said = f"collectd: {len(names):,} series of {_some(sorted(plugins))} not ranked" if names else ""
+        said = f"{len(names):,} series of {_some(sorted(plugins))} not ranked (noise of collectd)" if names else ""
         return names, said
 
     def caught(self, plan: Plan) -> None:
@@ -107,11 +108,13 @@ class Survey:
             return None if raw is None else ""
         self.raw.update(self.counters[where])
         count = len(self.counters[where])
-        return f"collectd: {count:,} counters of {where} are stored raw (StoreRates false), shown as rates"
+        return f"{count:,} counters of {where} are stored raw (StoreRates false), shown as rates"
 
     def dress(self, series: Series, metric: Metric) -> Series:
         """Return the series with what collectd's types tell of it; values that somebody asked for stay as they are."""
         member = self.members.get(series.name)
+        if member and not series.span:
+            self.heard.add(member.host)
         what = member.what if member else guess(series.name)
         if what is None:
             return series
@@ -128,6 +131,14 @@ class Survey:
             worse=worse,
             host=(member.host if member else "") or series.host,
         )
+
+    def silent(self, source: str) -> Iterator[Gap]:
+        """Yield the hosts that have names, perhaps old ones, but gave nothing for the window."""
+        hosts = {want.host for want in self.wants if want.host and want.metric.found}
+        hosts |= {self.members[name].host for names in self.known.values() for name in names if name in self.members}
+        if quiet := sorted(hosts - self.heard):
+            detail = f"names of collectd for {_some(quiet)}, but no datapoint in the window"
+            yield _gap(source, GapKind.UNAVAILABLE, detail, "does collectd run there?")
 
 
 def stretches(window: Window) -> tuple[Span, ...]:
@@ -317,19 +328,19 @@ def _gaps(source: str, found: heads.Heads, missing: Sequence[str]) -> Iterator[G
 def noted(filled: Board) -> Iterator[str]:
     """Yield what whoever reads the brief must know of a dashboard: what it leaves out."""
     if filled.noise:
-        yield f"collectd: {sum(filled.noise.values()):,} series of {_some(list(filled.noise))} not ranked"
+        yield f"{sum(filled.noise.values()):,} series of {_some(list(filled.noise))} not ranked (noise of collectd)"
     if filled.ports:
         said = "dashboard: {ports: [...]} names those that matter"
-        yield f"collectd: {len(filled.ports)} ports, none looked at by itself; {said}"
+        yield f"{len(filled.ports)} ports of tcpconns, none looked at by itself; {said}"
 
 
 def _notes(trees: Mapping[tuple[str, str], tuple[Layout, list[Member], int]]) -> Iterator[str]:
     for (prefix, _), (layout, _, strange) in trees.items():
         where = line(prefix, 60) or "no prefix"
         if layout.mixed:
-            yield f"collectd: names of two layouts stand under {where}, read as {layout}"
+            yield f"names of two layouts stand under {where}, read as {layout}"
         if strange:
-            yield f"collectd: {strange:,} names of unknown plugins under {where}"
+            yield f"{strange:,} names of unknown plugins under {where}"
 
 
 def _some(names: Sequence[str]) -> str:
