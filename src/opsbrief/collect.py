@@ -207,7 +207,10 @@ def collect(
     jobs = [_job(kind, source, window) for kind, source in sources]
     runner: Runner[Item | Metric] = Runner(jobs, listen)
     trays = runner.run()
-    scope = scope.joined(item for tray in trays for item in tray.items if isinstance(item, Metric))
+    # Of what a dashboard found, only what gave something: names outlive the disks and ports that they are of.
+    told = {item.metric for tray in trays for item in tray.items if isinstance(item, Series)}
+    every = (item for tray in trays for item in tray.items if isinstance(item, Metric))
+    scope = scope.joined(metric for metric in every if metric.name in told)
     outcomes = tuple(_number(trays, _order(window, scope), count))
     evidence = Evidence(
         window=window,

@@ -169,8 +169,9 @@ def running(
         text = configuration(room, home, nodes, host=host, port=port, files=files, percent=percent, names=names)
         (room / "collectd.conf").write_text(text)
         command = [str(home / "usr/sbin/collectd"), "-f", "-C", str(room / "collectd.conf")]
-        with serving("collectd", command, libraries(home), room):
+        with serving("collectd", command, libraries(home), room) as process:
             yield Collectd(room / "rrd", room / "csv", home)
+            process.kill()  # asked to end, it writes for ten seconds what nobody reads
 
 
 def _reachable(home: Path, room: Path) -> Path:

@@ -314,7 +314,9 @@ def _configure(room: Path, site: Path, ports: Mapping[str, int]) -> dict[str, st
 
 
 @contextmanager
-def serving(label: str, command: Sequence[str], environment: Mapping[str, str], room: Path) -> Iterator[None]:
+def serving(
+    label: str, command: Sequence[str], environment: Mapping[str, str], room: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a server in a session of its own, its words in run/LABEL.log."""
     with (room / "run" / f"{label}.log").open("wb") as output:
         process = subprocess.Popen(
@@ -328,7 +330,7 @@ def serving(label: str, command: Sequence[str], environment: Mapping[str, str], 
             **ordinary(),
         )
     try:
-        yield
+        yield process
     finally:
         for give_up in (process.terminate, process.kill):
             give_up()

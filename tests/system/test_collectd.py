@@ -19,13 +19,16 @@ from tests.system import leaky
 from tests.system.collectd import HOST, LAYOUTS, Collectd
 from tests.system.conftest import absent
 from tests.system.graphite import Graphite, MissingError, free_port
+from tests.system.sshd import Sshd
 
+from opsbrief import bundle, pipeline
+from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Series
 from opsbrief.model.scope import Dashboard, Metric, Scope
 from opsbrief.model.window import Anchor, Window
 from opsbrief.readers.collectd import heads, known, rrd
 from opsbrief.readers.collectd.layout import learn, read
-from opsbrief.source import Source
+from opsbrief.source import Source, Ssh
 from opsbrief.sources.collectd import Collectd as Files
 from opsbrief.sources.graphite import Graphite as Server
 from opsbrief.sources.whisper import Whisper
@@ -73,15 +76,17 @@ def story(graphite: Graphite, tmp_path_factory: pytest.TempPathFactory) -> Itera
     nodes = [(name, graphite.line_port, options) for name, options in NODES.items()]
     application = subprocess.Popen(command)
     try:
+        time.sleep(12)  # until it has its forty connections open
         with server.running(nodes, port=port, files=True) as collector:
             time.sleep(QUIET)
             mode.write_text("leaking")
             at = datetime.now(UTC).replace(microsecond=0)
             time.sleep(LEAK)
             end = datetime.now(UTC).replace(microsecond=0)
-            for name in ("rrd", "csv"):  # as they are now: collectd goes on writing
-                shutil.copytree(getattr(collector, name), folder / name)
-            yield Story(graphite, port, at, end, Collectd(folder / "rrd", folder / "csv", collector.home))
+            copy = collector.rrd.parent / "copy"  # as they are now: collectd goes on writing
+            for name in ("rrd", "csv"):
+                shutil.copytree(getattr(collector, name), copy / name)
+            yield Story(graphite, port, at, end, Collectd(copy / "rrd", copy / "csv", collector.home))
     finally:
         application.kill()
         application.wait()
@@ -134,9 +139,13 @@ services:
     assert {"load", "memory used", "swap used", "CPU idle", "/ used", "interface errors"} <= set(told)
     text = (tmp_path / brief["bundle"] / "brief.txt").read_text()
     assert "not ranked" in text
-    again = [sys.executable, "-m", "opsbrief", "render", brief["bundle"], "-o", "again"]
-    subprocess.run(again, cwd=tmp_path, env=env, check=True, capture_output=True, timeout=120)
-    assert (tmp_path / "again" / "brief.txt").read_text() == text
+    assert render(tmp_path / brief["bundle"]) == text
+
+
+def render(bundle_: Path) -> str:
+    """Return the text that is made again out of a bundle, with no server to ask."""
+    _, _, artifacts = pipeline.again(bundle.read(bundle_), ("txt",))
+    return next(one.data.decode() for one in artifacts if one.name == "brief.txt")
 
 
 def test_every_way_finds_the_same_metrics_and_values(story: Story) -> None:
@@ -214,3 +223,28 @@ def test_the_layouts_of_today_are_the_recorded_ones(story: Story, tmp_path: Path
         layout = learn(tails)
         assert not layout.mixed
         assert None not in {read(tail, layout) for tail in tails}, name
+
+
+@pytest.mark.parametrize("form", ["rrd", "csv"])
+def test_files_on_another_host_are_read_over_ssh_as_here(story: Story, sshd: Sshd, form: str) -> None:
+    path = str(getattr(story.collectd, form))
+    ssh = Ssh(**sshd.options())  # type: ignore[arg-type] # reason: a mapping of any values
+    here = collect(Files(name="f", path=path, scope=scope(host="app01")), story.window)
+    there = collect(Files(name="f", path=path, scope=scope(host="app01"), host="127.0.0.1", ssh=ssh), story.window)
+    assert not there[2]
+    assert there[1] == here[1]
+    assert set(there[0]) == set(here[0])
+    for key, series in there[0].items():
+        np.testing.assert_array_equal(series.values, here[0][key].values)
+        assert (series.start, series.step) == (here[0][key].start, here[0][key].step)
+
+
+def test_a_host_that_does_not_let_us_in_is_named(story: Story, sshd: Sshd) -> None:
+    ssh = Ssh(**sshd.options(key=str(sshd.stranger)))  # type: ignore[arg-type] # reason: a mapping of any values
+    source = Files(name="f", path=str(story.collectd.rrd), scope=scope(host="127.0.0.1"), host="{host}", ssh=ssh)
+    with pytest.raises(SourceError) as caught:
+        collect(source, story.window)
+    assert caught.value.kind is GapKind.UNAUTHORIZED
+    nothing = Files(name="f", path="/var/empty", scope=scope(), host="127.0.0.1", ssh=Ssh(**sshd.options()))  # type: ignore[arg-type] # reason: same
+    with pytest.raises(SourceError, match="/var/empty"):
+        collect(nothing, story.window)

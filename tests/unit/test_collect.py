@@ -171,3 +171,24 @@ def test_the_numbers_of_the_evidence_do_not_hang_on_who_answers_first() -> None:
 
 def test_a_source_without_answer_is_not_a_run_without_end() -> None:
     assert Runner([]).run() == []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finder(Source):
+    """A source that finds two metrics for a dashboard, of which one has data."""
+
+    def collect(self, _window: Window, _deadline: Deadline) -> Iterator[Item | Metric | Gap]:
+        yield Metric(target="a", name="found", unit="conn", found=True, source=self.name)
+        yield Metric(target="b", name="long gone", found=True, source=self.name)
+        yield Metric(target="c", name="mine", found=True, source=self.name)
+        yield series([1.0], metric="found")
+        yield series([1.0], metric="mine")
+
+
+def test_what_a_dashboard_finds_joins_the_scope_where_it_has_data() -> None:
+    mine = Metric(target="x.c", name="mine", worse="up")
+    scope = Scope(metrics=(mine,))
+    evidence, _ = collect([("finder", Finder(name="f", scope=scope))], window(), scope)
+    assert [metric.name for metric in evidence.scope.metrics] == ["mine", "found"]
+    assert evidence.scope.metrics[0] is mine
+    assert [type(item).__name__ for item in evidence.outcomes[0].items] == ["Series", "Series"]

@@ -276,7 +276,7 @@ def test_raw_counters_are_told_by_the_busiest_and_shown_as_rates() -> None:
     result = found(LAYOUTS["counters"])
     ((where, voters),) = result.voters().items()
     assert "counters.app01_example_com.contextswitch.contextswitch" in voters
-    assert "stored raw" in result.judge(where, [np.arange(0, 1000, 10.0)])
+    assert "stored raw" in str(result.judge(where, [np.arange(0, 1000, 10.0)]))
     name = "counters.app01_example_com.interface-eth0.if_octets.rx"
     shown = result.dress(series(name, [0, 500, 1500]), Metric(target="net", rank=True))
     assert shown.values[1:].tolist() == [50, 100]
@@ -290,7 +290,8 @@ def test_raw_counters_are_told_by_the_busiest_and_shown_as_rates() -> None:
 def test_rates_stay_as_they_are() -> None:
     result = found(LAYOUTS["plain"])
     ((where, _),) = result.voters().items()
-    assert not result.judge(where, [np.tile([3.0, 7, 5], 20)])
+    assert result.judge(where, [np.tile([3.0, 7, 5], 20)]) == ""
+    assert result.judge(where, [np.array([1.0, 2.0])]) is None
     name = "collectd.app01_example_com.interface-eth0.if_octets.rx"
     assert result.dress(series(name, [0, 500, 1500]), Metric(target="net", rank=True)).values.tolist() == [0, 500, 1500]
 

@@ -252,6 +252,16 @@ def test_a_host_without_a_folder_is_a_gap(store: Path) -> None:
     assert "web9" in gaps[0].detail
 
 
+def test_a_host_that_went_silent_is_a_gap(store: Path) -> None:
+    path = store / "rrd" / "app03" / "load" / "load.rrd"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(rrdfile([("AVERAGE", 1, FINE)], updated=NOW - 86400))
+    _, _, gaps, _ = collect(store, Scope(hosts=("app01", "app03"), dashboard=Dashboard(kind="collectd")))
+    assert [(gap.kind, "app03" in gap.detail, "app01" in gap.detail) for gap in gaps] == [
+        (GapKind.UNAVAILABLE, True, False)
+    ]
+
+
 def test_data_that_ends_early_is_said(store: Path) -> None:
     later = Window(
         start=WINDOW.start, end=END + timedelta(minutes=20), anchor=WINDOW.anchor, before=timedelta(minutes=30)

@@ -18,12 +18,14 @@ from opsbrief.model.window import Span, Window, utc
 from opsbrief.readers.collectd import known
 from opsbrief.readers.collectd.board import Board, Member, fill
 from opsbrief.readers.collectd.daily import DailyError
-from opsbrief.readers.collectd.files import Files, Piece, newest, said
+from opsbrief.readers.collectd.files import Files, Piece, held, needed, newest, said
+from opsbrief.readers.collectd.remote import Remote
 from opsbrief.readers.collectd.rrd import RrdError
-from opsbrief.readers.collectd.store import Entry, Store, folders
-from opsbrief.readers.collectd.survey import Survey, metrics, noted, stretch
+from opsbrief.readers.collectd.store import Entry, Listing, Store, folders
+from opsbrief.readers.collectd.survey import Survey, metrics, noted, stretches
+from opsbrief.readers.graphite.plan import Want
 from opsbrief.readers.graphite.target import TargetError, glob, spread
-from opsbrief.source import Source
+from opsbrief.source import Source, Ssh
 from opsbrief.text import clean, line
 from opsbrief.transport.deadline import Deadline
 
@@ -60,21 +62,43 @@ class Collectd(Source):
     )
     max_series: int = field(default=2000, metadata={"help": "most series to read"})
 
+    host: str = field(
+        default="",
+        metadata={"help": "read there over SSH; {host}: on each host of the service; default: this machine's disk"},
+    )
+    ssh: Ssh = field(default_factory=Ssh, metadata={"help": "how to get in"})
+
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Metric | Gap]:
         """Yield the series of every span, from each file that a target or the dashboard names."""
+        if self.host:
+            yield from self._there(window, deadline)
+            return
         root = Path(self.path).expanduser()
         if not root.is_dir():
             hint = "path is the folder that holds the folders of the hosts"
             raise SourceError(GapKind.UNAVAILABLE, f"there is no folder {line(str(root))}", hint)
         reading = _Reading(self, Store(root), window)
         yield from reading.plan()
-        for note in reading.notes():
-            deadline.warn(note)
-        for span in window.spans():
-            for want in reading.wants:
-                deadline.remaining()
-                yield from reading.series(want, span)
-        yield from reading.gaps()
+        yield from reading.read(Files(self.rows.upper()), deadline)
+
+    def _there(self, window: Window, deadline: Deadline) -> Iterator[Item | Metric | Gap]:
+        """Do the same on other hosts: list, decide, take the files along, read them here."""
+        each = self.scope.hosts if "{host}" in self.host else ("",)
+        hosts = [self.host.replace("{host}", host) for host in each]
+        if not hosts:
+            raise SourceError(GapKind.REJECTED, "host is {host}, but the service names no hosts", "list them in hosts")
+        remote = Remote(lambda host: self.ssh.open(host, deadline), hosts, self.path.rstrip("/"), deadline)
+        paths = remote.paths()
+        if not paths and len(remote.lost) == 1:
+            raise next(iter(remote.lost.values()))
+        reading = _Reading(self, Listing(self.path.rstrip("/"), paths), window)
+        yield from reading.plan()
+        spans = [*window.spans()]
+        spans += stretches(window)  # for whether counters are raw
+        contents = remote.contents(path for want in reading.wants for path in needed(want.entry, spans))
+        yield from reading.read(Files(self.rows.upper(), held(contents)), deadline)
+        for host, error in remote.lost.items():
+            yield self.gap(f"collectd's files on {line(host, 100)}", error.kind, error.message, error.hint)
 
     def gap(self, what: str, kind: GapKind, detail: str, hint: str = "", span: str = "") -> Gap:
         """Return a gap of this source."""
@@ -84,7 +108,7 @@ class Collectd(Source):
 class _Reading:
     """One collect: what is wanted, what came, what did not."""
 
-    def __init__(self, source: Collectd, store: Store, window: Window) -> None:
+    def __init__(self, source: Collectd, store: Store | Listing, window: Window) -> None:
         self.wants: list[_Want] = []
         self._source = source
         self._store = store
@@ -93,7 +117,6 @@ class _Reading:
         self._there = store.hosts()
         self._folders, self._unclear = folders(source.scope.hosts, self._there)
         self._called = {folder: host for host, folder in self._folders.items()}
-        self._files = Files(source.rows.upper())
         self._survey = Survey()
         self._filled: Board | None = None
         self._bad: dict[tuple[GapKind, str], dict[str, None]] = {}
@@ -186,19 +209,29 @@ class _Reading:
             detail = f"no folder for {_some(missing)}; there is {_some(self._there) or 'none at all'}"
             yield self._source.gap("dashboard collectd", GapKind.UNAVAILABLE, detail, "is the path the right one?")
 
-    def notes(self) -> Iterator[str]:
+    # --- what came --------------------------------------------------------------------------------
+
+    def read(self, files: Files, deadline: Deadline) -> Iterator[Series | Gap]:
+        """Yield what the files give for every span, then what is missing."""
+        for note in self._notes(files):
+            deadline.warn(note)
+        for span in self._window.spans():
+            for want in self.wants:
+                deadline.remaining()
+                yield from self._one(files, want, span)
+        yield from self._gaps()
+
+    def _notes(self, files: Files) -> Iterator[str]:
         """Yield what whoever reads the brief must know although everything came."""
         yield from noted(self._filled) if self._filled else ()
         every = self._store.entries(sorted({want.entry.host for want in self.wants}))
-        if hosts := self._files.judge(every, stretch(self._window)):
-            yield f"collectd: the counters in the CSV files of {_some(hosts)} are stored raw, shown as rates"
+        if hosts := files.judge(every, stretches(self._window)):
+            yield f"the counters in the CSV files of {_some(hosts)} are stored raw, shown as rates"
 
-    # --- what came --------------------------------------------------------------------------------
-
-    def series(self, want: _Want, span: Span) -> Iterator[Series]:
+    def _one(self, files: Files, want: _Want, span: Span) -> Iterator[Series]:
         """Yield the series of one file that have a datapoint in ``span``."""
         try:
-            pieces = self._files.read(want.entry, span)
+            pieces = files.read(want.entry, span)
         except (RrdError, DailyError, OSError) as error:
             self._note(GapKind.BAD_ANSWER, said(error), want.entry)
             return
@@ -252,10 +285,12 @@ class _Reading:
     def _note(self, kind: GapKind, detail: str, entry: Entry) -> None:
         self._bad.setdefault((kind, line(detail)), {})[entry.name] = None
 
-    def gaps(self) -> Iterator[Gap]:
+    def _gaps(self) -> Iterator[Gap]:
         """Yield what is missing, and where the data ends when that is before the end of the window."""
         source = self._source
         yield from self._store.gaps(source.name)
+        self._survey.wants = tuple(Want(metric=want.metric, host=want.host, targets=()) for want in self.wants)
+        yield from self._survey.silent(source.name) if self._filled else ()
         for (kind, detail), names in self._bad.items():
             yield source.gap(f"files {_some([*names])}", kind, detail)
         broken = {name for names in self._bad.values() for name in names}

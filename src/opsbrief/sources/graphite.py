@@ -18,7 +18,7 @@ from opsbrief.model.evidence import Change, Event, Gap, Item, Origin, Series
 from opsbrief.model.marking import TAG, Marking
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Deploy, Span, TimeKind, Window
-from opsbrief.readers.collectd.survey import Survey, stretch, survey
+from opsbrief.readers.collectd.survey import Survey, stretches, survey
 from opsbrief.readers.graphite import events, names
 from opsbrief.readers.graphite.answer import AnswerError, Points
 from opsbrief.readers.graphite.plan import Ask, Takers, Want, globs, plan, wants
@@ -166,20 +166,20 @@ class Graphite(Web):
                 else:
                     yield from self._items(sheet, sheet.content, span, tally, found)
         yield from tally.gaps()
+        yield from found.silent(self.name)
 
     @staticmethod
     def _raw(render: Render, found: Survey, window: Window) -> Iterator[str]:
         """Learn from a few busy counters of each place whether counters are stored raw; yield what is to be said."""
-        span = stretch(window)
         for where, voters in found.voters().items():
-            metric = Metric(target=where)
-            asks = tuple(
-                Ask(target=name, want=Want(metric=metric, host="", targets=()), names=(name,)) for name in voters
-            )
-            sheets = render.fetch(span, asks)
-            data = [points.values for sheet in sheets if isinstance(sheet.content, tuple) for points in sheet.content]
-            if said := found.judge(where, data):
-                yield said
+            want = Want(metric=Metric(target=where), host="", targets=())
+            asks = tuple(Ask(target=name, want=want, names=(name,)) for name in voters)
+            for span in stretches(window):
+                sheets = render.fetch(span, asks)
+                data = [one.values for sheet in sheets if isinstance(sheet.content, tuple) for one in sheet.content]
+                if (said := found.judge(where, data)) is not None:
+                    yield said
+                    break
 
     def _expand(self, http: "Client", queries: Sequence[str], *, leaves: bool = True) -> Mapping[str, tuple[str, ...]]:
         """Return which series the globs stand for; nothing where the server cannot say, so that they go blindly."""

@@ -20,7 +20,7 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, Origin, Series
 from opsbrief.model.scope import Metric
 from opsbrief.model.window import Span, Window, utc
-from opsbrief.readers.collectd.survey import Survey, stretch, survey
+from opsbrief.readers.collectd.survey import Survey, stretches, survey
 from opsbrief.readers.graphite.answer import Points
 from opsbrief.readers.graphite.folder import Folder, Found
 from opsbrief.readers.graphite.plan import Ask, Want, globs, plan, wants
@@ -77,6 +77,7 @@ class Whisper(Source):
             for ask in (ask for group in laid.groups for ask in group):
                 deadline.remaining()
                 yield from reading.ask(ask, span)
+        yield from found.silent(self.name)
         yield from folder.gaps(self.name)
         yield from reading.gaps(window)
 
@@ -127,13 +128,15 @@ class _Reading:
     def raw(self, window: Window) -> Iterator[str]:
         """Learn from a few busy counters of each place whether counters are stored raw; yield what is to be said."""
         for where, voters in self._survey.voters().items():
-            data = []
-            for found in filter(None, map(self._folder.file, voters)):
-                with suppress(WhisperError, OSError):  # said where the series itself is read
-                    if part := self._read(found, stretch(window)):
-                        data.append(part[0].values)
-            if said := self._survey.judge(where, data):
-                yield said
+            for span in stretches(window):
+                data = []
+                for found in filter(None, map(self._folder.file, voters)):
+                    with suppress(WhisperError, OSError):  # said where the series itself is read
+                        if part := self._read(found, span):
+                            data.append(part[0].values)
+                if (said := self._survey.judge(where, data)) is not None:
+                    yield said
+                    break
 
     def ask(self, ask: Ask, span: Span) -> Iterator[Series]:
         """Yield the series of one ask that have a datapoint in ``span``."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from opsbrief.model.scope import Dashboard, Metric
@@ -114,7 +115,7 @@ def fill(members: Sequence[Member], board: Dashboard) -> Board:
     lines: dict[str, list[tuple[int, Member]]] = {}
     rest: list[Member] = []
     for member in members:
-        at = next((at for at, rule in enumerate(_RULES) if rule.matches(member.what)), None)
+        at = _rule(member.what)
         if at is None or not _wanted(member.what, board, crowded=crowded, ports=bool(ports)):
             rest.append(member)
         else:
@@ -139,6 +140,12 @@ def fill(members: Sequence[Member], board: Dashboard) -> Board:
         noise=dict(sorted(noise.items(), key=lambda pair: (-pair[1], pair[0]))) if board.rank else {},
         ports=tuple(ports) if crowded else (),
     )
+
+
+@lru_cache(10_000)
+def _rule(what: Identity) -> int | None:
+    """Return the first rule that a metric follows: hosts have the same ones over and over."""
+    return next((at for at, rule in enumerate(_RULES) if rule.matches(what)), None)
 
 
 def _wanted(what: Identity, board: Dashboard, *, crowded: bool, ports: bool) -> bool:

@@ -1,8 +1,8 @@
 """Reads one metric out of collectd's files: the RRD file or the CSV files, whichever tells more of a stretch."""
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from opsbrief.readers.collectd.daily import DailyError
 from opsbrief.readers.collectd.rates import any_growing, rates
 from opsbrief.readers.collectd.store import Entry
 
+Opened = Callable[[str], AbstractContextManager[tuple[rrd.Read, int]]]  # path -> (how to read, size)
 _COARSE = 60  # seconds of a row beyond which a CSV file is asked first
 _BIGGEST = 64 << 20  # bytes of one CSV file: a day of samples each second has some three million
 _BUSY = ("contextswitch", "cpu", "if_octets", "if_packets", "disk_ops", "vmpage_faults")
@@ -40,12 +41,13 @@ class Piece:
 class Files:
     """Reads the files of one collect; knows which hosts' CSV files hold raw counters."""
 
-    def __init__(self, function: str) -> None:
-        """Take the function of the RRD archives that are asked first: AVERAGE, MAX or MIN."""
+    def __init__(self, function: str, opened: Opened | None = None) -> None:
+        """Take the function of the RRD archives that are asked first: AVERAGE, MAX or MIN, and how files are opened."""
         self._function = function
+        self._opened = opened or local
         self._raw: set[str] = set()
 
-    def judge(self, entries: Iterable[Entry], span: Span) -> list[str]:
+    def judge(self, entries: Iterable[Entry], spans: Sequence[Span]) -> list[str]:
         """Learn which hosts' CSV files hold raw counters (StoreRates false, its default); return those hosts."""
         order = {kind: place for place, kind in enumerate(_BUSY)}
         voters: dict[str, list[Entry]] = {}
@@ -53,12 +55,15 @@ class Files:
             if entry.days and entry.identity("").type in order:
                 voters.setdefault(entry.host, []).append(entry)
         for host, mine in voters.items():
-            data = []
-            for entry in mine[:_VOTERS]:
-                with suppress(DailyError, OSError):  # said where the metric itself is read
-                    data += [piece.values for piece in self._sampled(entry, span)]
-            if any_growing(data):
-                self._raw.add(host)
+            for span in spans:
+                data = []
+                for entry in mine[:_VOTERS]:
+                    with suppress(DailyError, OSError):  # said where the metric itself is read
+                        data += [piece.values for piece in self._sampled(entry, span)]
+                if (raw := any_growing(data)) is not None:
+                    if raw:
+                        self._raw.add(host)
+                    break
         return sorted(self._raw)
 
     def read(self, entry: Entry, span: Span) -> list[Piece]:
@@ -76,35 +81,29 @@ class Files:
         return replace(piece, values=rates(piece.values, piece.step))
 
     def _rows(self, entry: Entry, span: Span) -> Iterator[Piece]:
-        fd = os.open(entry.rrd, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            head = rrd.header(lambda offset, count: os.pread(fd, count, offset), os.fstat(fd).st_size)
+        with self._opened(entry.rrd) as (read, size):
+            head = rrd.header(read, size)
             start, end = int(np.ceil(span.start.timestamp())), int(np.ceil(span.end.timestamp()))
             ring = rrd.choose(head, start, self._function)
-            found = rrd.fetch(lambda offset, count: os.pread(fd, count, offset), head, ring, start, end)
-        finally:
-            os.close(fd)
+            found = rrd.fetch(read, head, ring, start, end)
         for part, values in found.values.items():
             plain = np.where(np.isinf(values), np.nan, values)
             yield Piece(part, found.start, found.step, plain, entry.rrd, found.size, found.function.lower())
 
-    @staticmethod
-    def _sampled(entry: Entry, span: Span) -> Iterator[Piece]:
-        """Yield what the days of a span hold; they are days of the host's own zone, hence one more each way."""
-        day, last = span.start.date() - timedelta(days=1), span.end.date() + timedelta(days=1)
+    def _sampled(self, entry: Entry, span: Span) -> Iterator[Piece]:
+        """Yield what the days of a span hold."""
         days, used, size, bad = [], [], 0, 0
-        while day <= last:
-            if path := entry.days.get(day.isoformat()):
-                with open(path, "rb", opener=_opener) as file:
-                    data = file.read(_BIGGEST + 1)
-                if len(data) > _BIGGEST:
-                    raise DailyError(f"larger than {_BIGGEST >> 20} MB")
+        for day in _days(span):
+            if path := entry.days.get(day):
+                with self._opened(path) as (take, length):
+                    if length > _BIGGEST:
+                        raise DailyError(f"larger than {_BIGGEST >> 20} MB")
+                    data = take(0, length)
                 read = daily.read(data)
                 days.append(read)
                 used.append(path)
                 size += len(data)
                 bad += read.bad
-            day += timedelta(days=1)
         for part in dict.fromkeys(name for one in days for name in one.values):
             times = np.concatenate([one.times for one in days if part in one.values])
             values = np.concatenate([one.values[part] for one in days if part in one.values])
@@ -116,8 +115,42 @@ class Files:
                 yield Piece(part, start, step, plain, where, size, "last", sampled=True, bad=bad)
 
 
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that somebody left there must not stop us
+@contextmanager
+def local(path: str) -> Iterator[tuple[rrd.Read, int]]:
+    """Open a file on this disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe that somebody left there must not stop us
+    try:
+        yield (lambda offset, count: os.pread(fd, count, offset)), os.fstat(fd).st_size
+    finally:
+        os.close(fd)
+
+
+def held(contents: Mapping[str, bytes]) -> Opened:
+    """Return how to open files whose contents are here already."""
+
+    @contextmanager
+    def opened(path: str) -> Iterator[tuple[rrd.Read, int]]:
+        if path not in contents:
+            raise FileNotFoundError(0, "it did not come")
+        data = contents[path]
+        yield (lambda offset, count: data[offset : offset + count]), len(data)
+
+    return opened
+
+
+def needed(entry: Entry, spans: Iterable[Span]) -> list[str]:
+    """Return the files of a metric that have to be there: the RRD file, else the days of the spans."""
+    if entry.rrd:
+        return [entry.rrd]
+    return [path for span in spans for day in _days(span) if (path := entry.days.get(day))]
+
+
+def _days(span: Span) -> Iterator[str]:
+    """Yield the days of a span; they are days of the host's own zone, hence one more each way."""
+    day, last = span.start.date() - timedelta(days=1), span.end.date() + timedelta(days=1)
+    while day <= last:
+        yield day.isoformat()
+        day += timedelta(days=1)
 
 
 def newest(piece: Piece) -> int:

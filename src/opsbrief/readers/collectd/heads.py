@@ -15,6 +15,8 @@ ANCHORS: Final = (
     "load", "memory", "cpu", "df", "swap", "processes", "tcpconns", "interface", "disk", "uptime", "users",
     "contextswitch", "vmem", "irq", "entropy", "GenericJMX", "aggregation", "statsd",
 )  # fmt: skip
+#: Those of them that are asked for: each costs the server something.
+_ASKED: Final = ("load", "memory", "cpu*", "df*", "processes*", "tcpconns*", "uptime", "GenericJMX*")
 _PREFIX: Final = 4  # levels that may stand before the host
 _DOMAIN: Final = 4  # levels from a first label to its plugins, where the rest of the host's name is not known
 _HOSTS: Final = 40  # hosts in one query
@@ -43,9 +45,12 @@ class Heads:
     others: tuple[str, ...] = ()  # prefixes under which the hosts stand too
 
 
-def queries(hosts: Sequence[str]) -> tuple[str, ...]:
-    """Return the globs whose answers, branches included, hold the plugins of the hosts wherever they stand."""
-    anchors = "{" + ",".join(f"{name}*" for name in ANCHORS) + "}"
+def queries(hosts: Sequence[str], *, plain: bool) -> tuple[str, ...]:
+    """Return the globs whose answers, branches included, hold plugins of the hosts wherever they stand.
+
+    ``plain`` for hosts that are one level and have no postfix, as most are: the others cost a server much more.
+    """
+    anchors = _either(_ASKED)
     domains: dict[str, set[str]] = {}
     for host in hosts:
         if _PLAIN.fullmatch(host):
@@ -56,8 +61,8 @@ def queries(hosts: Sequence[str]) -> tuple[str, ...]:
         ordered = sorted(labels)
         for at in range(0, len(ordered), _HOSTS):
             name = _either([f"*{label}*" for label in ordered[at : at + _HOSTS]])
-            ways = [name + ".*" * behind for behind in range(2 if domain else _DOMAIN)]
-            if domain:  # its dots are levels
+            ways = [name] if plain else [name + ".*" * behind for behind in range(1, 2 if domain else _DOMAIN)]
+            if domain and not plain:  # its dots are levels
                 dotted = f"{_either([f'*{label}' for label in ordered[at : at + _HOSTS]])}.{domain}"
                 ways += [f"{dotted}*", f"{dotted}*.*"]
             found += [f"{'*.' * before}{way}.{anchors}" for before in range(_PREFIX) for way in ways]
@@ -157,8 +162,9 @@ def _ways(host: str) -> Iterator[tuple[re.Pattern[str], bool, bool]]:
     yield re.compile(rf"(?:^|(?<=\.))(?P<host>{labels[0]})$"), True, True
 
 
-def leaves(heads: Iterable[Head]) -> tuple[str, ...]:
-    """Return the globs for every name below the heads; those under one parent are asked together."""
+def leaves(heads: Iterable[Head], depths: Iterable[int]) -> tuple[str, ...]:
+    """Return the globs for the names so many levels below the heads; those under one parent are asked together."""
+    depths = tuple(depths)
     parents: dict[str, list[str]] = {}
     for head in heads:
         if _PLAIN.fullmatch(head.text):
@@ -168,5 +174,5 @@ def leaves(heads: Iterable[Head]) -> tuple[str, ...]:
     for above, lasts in parents.items():
         for at in range(0, len(lasts), _HOSTS):
             some = sorted(set(lasts[at : at + _HOSTS]))
-            found += [f"{above}{_either(some)}{'.*' * depth}" for depth in range(2, 6)]
+            found += [f"{above}{_either(some)}{'.*' * depth}" for depth in depths]
     return tuple(found)

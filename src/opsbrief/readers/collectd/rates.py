@@ -23,9 +23,13 @@ def growing(values: Array) -> bool:
     return bool((steps > 0).mean() >= _GROWING and falls.mean() <= _RESETS and (there >= 0).all())
 
 
-def any_growing(series: Iterable[Array]) -> bool:
-    """Whether raw counters are stored: one busy counter that only grows is enough, for no rate does that for long."""
-    return any(growing(values) for values in series)
+def any_growing(series: Iterable[Array]) -> bool | None:
+    """Whether raw counters are stored; None where too few datapoints tell.
+
+    One busy counter that only grows is enough, for no rate does that for long.
+    """
+    told = [values for values in series if np.isfinite(values).sum() >= _LEAST]
+    return any(growing(values) for values in told) if told else None
 
 
 def rates(values: Array, step: int) -> Array:

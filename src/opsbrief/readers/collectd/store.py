@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from opsbrief.text import line
 _DAY = re.compile(r"(.+)-(\d{4}-\d{2}-\d{2})")
 _RRD = ".rrd"
 _BOTH = ("rrd", "csv")  # below collectd's own folder
+_SIGNS = frozenset("*?[]\n")  # a path with one of them cannot be asked for by itself
 
 
 @dataclass(slots=True)
@@ -55,21 +56,13 @@ class Store:
 
     def entries(self, hosts: Sequence[str]) -> list[Entry]:
         """Return every metric of some hosts, sorted by name."""
-        found: dict[tuple[str, str, str], Entry] = {}
-        for root in self._roots:
-            folders = self._list(root)
-            for host in hosts:
-                for plugin, folder in self._list(folders.get(host, "")).items():
-                    for file, path in self._list(folder, files=True).items():
-                        kind, day = _read(file)
-                        if not kind:
-                            continue
-                        entry = found.setdefault((host, plugin, kind), Entry(host, plugin, kind))
-                        if day:
-                            entry.days[day] = path
-                        else:
-                            entry.rrd = path
-        return sorted(found.values(), key=lambda entry: entry.name)
+        return _fold(
+            (host, plugin, file, path)
+            for root in self._roots
+            for host in hosts
+            for plugin, folder in self._list(self._list(root).get(host, "")).items()
+            for file, path in self._list(folder, files=True).items()
+        )
 
     def gaps(self, source: str) -> Iterator[Gap]:
         """Yield what was seen but not entered."""
@@ -101,6 +94,49 @@ class Store:
             return True
         self._outside.append(path)
         return False
+
+
+class Listing:
+    """The same of paths that are known already: those below ``root`` on other hosts."""
+
+    def __init__(self, root: str, paths: Iterable[str]) -> None:
+        """Take paths; what does not lie where collectd writes is left out, and where two are one metric, the second."""
+        self._rows: dict[str, dict[tuple[str, str], str]] = {}
+        for path in paths:
+            parts = path.removeprefix(root).strip("/").split("/")
+            if len(parts) == 4 and parts[0] in _BOTH:
+                del parts[0]
+            if len(parts) == 3 and _read(parts[2])[0] and not _SIGNS & set(path):
+                self._rows.setdefault(parts[0], {}).setdefault((parts[1], parts[2]), path)
+
+    def hosts(self) -> tuple[str, ...]:
+        """Return the names of the folders of hosts, sorted."""
+        return tuple(sorted(self._rows))
+
+    def entries(self, hosts: Sequence[str]) -> list[Entry]:
+        """Return every metric of some hosts, sorted by name."""
+        return _fold(
+            (host, plugin, file, path) for host in hosts for (plugin, file), path in self._rows.get(host, {}).items()
+        )
+
+    def gaps(self, source: str) -> Iterator[Gap]:  # noqa: ARG002 - as Store
+        """Yield nothing: links are not listed there."""
+        yield from ()
+
+
+def _fold(rows: Iterable[tuple[str, str, str, str]]) -> list[Entry]:
+    """Return the metrics of (host, plugin, file, path)."""
+    found: dict[tuple[str, str, str], Entry] = {}
+    for host, plugin, file, path in rows:
+        kind, day = _read(file)
+        if not kind:
+            continue
+        entry = found.setdefault((host, plugin, kind), Entry(host, plugin, kind))
+        if day:
+            entry.days[day] = path
+        else:
+            entry.rrd = path
+    return sorted(found.values(), key=lambda entry: entry.name)
 
 
 def _read(file: str) -> tuple[str, str]:

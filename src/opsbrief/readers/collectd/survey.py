@@ -1,6 +1,7 @@
 """From the hosts of a service to what is asked for: the dashboard, found in a store of names.
 
-Two questions find everything, however many metrics the store has: where the hosts stand, and what is there.
+Two questions find everything in the usual layouts, however many metrics the store has: where the hosts stand, and
+what is there. Rarer layouts need one or two more.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -53,6 +54,7 @@ class Survey:
     members: dict[str, Member] = field(default_factory=dict)  # by name
     counters: dict[str, tuple[str, ...]] = field(default_factory=dict)  # where they stand -> the names of counters
     raw: set[str] = field(default_factory=set)  # names of counters that are stored as such
+    heard: set[str] = field(default_factory=set)  # hosts of which something came for the window itself
 
     def noise(self, listed: Mapping[str, Sequence[str]], own: Sequence[Want]) -> tuple[frozenset[str], str]:
         """Return what the service's own wide nets need not rank of collectd's, and what is to be said of it."""
@@ -63,7 +65,7 @@ class Survey:
             if what and what.plugin in known.NOISE:
                 plugins.setdefault(what.plugin, set()).add(name)
         names = frozenset(name for mine in plugins.values() for name in mine)
-        said = f"collectd: {len(names):,} series of {_some(sorted(plugins))} not ranked" if names else ""
+        said = f"{len(names):,} series of {_some(sorted(plugins))} not ranked (noise of collectd)" if names else ""
         return names, said
 
     def caught(self, plan: Plan) -> None:
@@ -96,17 +98,23 @@ class Survey:
             kinds.setdefault(self.members[name].what.type, []).append(name)
         return tuple(name for mine in [*kinds.values()][:_VOTERS] for name in mine[:2])
 
-    def judge(self, where: str, data: Iterable["np.typing.NDArray[np.float64]"]) -> str:
-        """Take the data of a place's voters; return what is to be said when its counters are stored raw."""
-        if not any_growing(data):
-            return ""
+    def judge(self, where: str, data: Iterable["np.typing.NDArray[np.float64]"]) -> str | None:
+        """Take the data of a place's voters; return what is to be said when its counters are stored raw, else "".
+
+        None where the data is too little to tell.
+        """
+        raw = any_growing(data)
+        if not raw:
+            return None if raw is None else ""
         self.raw.update(self.counters[where])
         count = len(self.counters[where])
-        return f"collectd: {count:,} counters of {where} are stored raw (StoreRates false), shown as rates"
+        return f"{count:,} counters of {where} are stored raw (StoreRates false), shown as rates"
 
     def dress(self, series: Series, metric: Metric) -> Series:
         """Return the series with what collectd's types tell of it; values that somebody asked for stay as they are."""
         member = self.members.get(series.name)
+        if member and not series.span:
+            self.heard.add(member.host)
         what = member.what if member else guess(series.name)
         if what is None:
             return series
@@ -124,11 +132,22 @@ class Survey:
             host=(member.host if member else "") or series.host,
         )
 
+    def silent(self, source: str) -> Iterator[Gap]:
+        """Yield the hosts that have names, perhaps old ones, but gave nothing for the window."""
+        hosts = {want.host for want in self.wants if want.host and want.metric.found}
+        hosts |= {self.members[name].host for names in self.known.values() for name in names if name in self.members}
+        if quiet := sorted(hosts - self.heard):
+            detail = f"names of collectd for {_some(quiet)}, but no datapoint in the window"
+            yield _gap(source, GapKind.UNAVAILABLE, detail, "does collectd run there?")
 
-def stretch(window: Window) -> Span:
-    """Return the stretch whose data tells whether counters are stored raw: an hour to six, up to the window's end."""
-    start = min(window.whole.start, window.end - timedelta(hours=1))
-    return Span("", max(start, window.end - timedelta(hours=6)), window.end)
+
+def stretches(window: Window) -> tuple[Span, ...]:
+    """Return the stretches whose data tells whether counters are stored raw: the window, then the hour to its end.
+
+    The first is enough where it has a few datapoints: an older one may be kept in coarser steps.
+    """
+    start = max(window.whole.start, window.end - timedelta(hours=6))
+    return Span("", start, window.end), Span("", window.end - timedelta(hours=1), window.end)
 
 
 def survey(
@@ -141,8 +160,12 @@ def survey(
     if not hosts:
         detail = "a dashboard finds the metrics of hosts, but the service names none"
         return Survey(gaps=(_gap(source, GapKind.REJECTED, detail, "list them in hosts"),))
-    found = heads.find(names(heads.queries(hosts), "all"), hosts, board.prefix)
-    trees = _trees(found.found, names(heads.leaves(found.found), "leaves")) if found.found else {}
+    paths = [*names(heads.queries(hosts, plain=True), "all")]
+    found = heads.find(paths, hosts, board.prefix)
+    if found.absent:
+        paths += names(heads.queries(hosts, plain=False), "all")
+        found = heads.find(paths, hosts, board.prefix)
+    trees = _trees(found.found, [*_below(found.found, names)]) if found.found else {}
     members = [member for tree in trees.values() for member in tree[1]]
     spread: dict[str, Head] = {head.host: head for head in found.found}
     missing = [host for host in hosts if host not in spread and host not in found.unclear]
@@ -172,6 +195,16 @@ def metrics(filled: Board) -> Iterator[Metric]:
     yield from (row.metric for row in filled.rows)
     if filled.net:
         yield Metric(target="collectd", name=NET, rank=True, found=True)
+
+
+def _below(found: Sequence[Head], names: Names) -> Iterator[str]:
+    """Yield every name below the heads; the deep levels are asked for only where a layout has them."""
+    shallow = [*names(heads.leaves(found, (2, 3)), "leaves")]
+    yield from shallow
+    first = found[0].text
+    layout = learn(name[len(first) + 1 :] for name in shallow if name.startswith(f"{first}."))
+    if layout != Layout() or any("." in _word(head) for head in found):
+        yield from names(heads.leaves(found, (4, 5)), "leaves")
 
 
 def _trees(found: Sequence[Head], names: Iterable[str]) -> dict[tuple[str, str], tuple[Layout, list[Member], int]]:
@@ -295,19 +328,19 @@ def _gaps(source: str, found: heads.Heads, missing: Sequence[str]) -> Iterator[G
 def noted(filled: Board) -> Iterator[str]:
     """Yield what whoever reads the brief must know of a dashboard: what it leaves out."""
     if filled.noise:
-        yield f"collectd: {sum(filled.noise.values()):,} series of {_some(list(filled.noise))} not ranked"
+        yield f"{sum(filled.noise.values()):,} series of {_some(list(filled.noise))} not ranked (noise of collectd)"
     if filled.ports:
         said = "dashboard: {ports: [...]} names those that matter"
-        yield f"collectd: {len(filled.ports)} ports, none looked at by itself; {said}"
+        yield f"{len(filled.ports)} ports of tcpconns, none looked at by itself; {said}"
 
 
 def _notes(trees: Mapping[tuple[str, str], tuple[Layout, list[Member], int]]) -> Iterator[str]:
     for (prefix, _), (layout, _, strange) in trees.items():
         where = line(prefix, 60) or "no prefix"
         if layout.mixed:
-            yield f"collectd: names of two layouts stand under {where}, read as {layout}"
+            yield f"names of two layouts stand under {where}, read as {layout}"
         if strange:
-            yield f"collectd: {strange:,} names of unknown plugins under {where}"
+            yield f"{strange:,} names of unknown plugins under {where}"
 
 
 def _some(names: Sequence[str]) -> str:
