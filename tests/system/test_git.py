@@ -12,6 +12,8 @@ from tests.system.repository import T0, Import, Repo, environment, fast_import, 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Change, Gap, Item, Release
 from opsbrief.model.window import Anchor, Deploy, TimeKind, Window
+from opsbrief.readers.history import walk
+from opsbrief.readers.history.walk import DEEP
 from opsbrief.sources.git import Git, Place
 from opsbrief.transport.deadline import Deadline
 
@@ -142,7 +144,11 @@ def test_a_clock_that_was_wrong_hides_nothing_behind_it(repo: Repo) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_random_histories_give_what_brute_force_gives(repo: Repo, seed: int) -> None:
+@pytest.mark.parametrize("far", [DEEP, 0], ids=["near", "deep"])
+def test_random_histories_give_what_brute_force_gives(
+    repo: Repo, seed: int, far: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "DEEP", far)  # 0: any commit newer than the window makes it lie deep
     chance = random.Random(seed)
     history = [Import(int(hours(-8).timestamp()), (), [("f0", b"0")])]
     for number in range(1, 300):
@@ -159,6 +165,9 @@ def test_random_histories_give_what_brute_force_gives(repo: Repo, seed: int) -> 
     assert len(found) == len(wanted)
     chain = set(repo.git("rev-list", "--first-parent", "main").split())
     assert {change.ref for change in found if change.first_parent} == wanted & chain
+    tip = repo.git("rev-list", "--first-parent", "-1", f"--until={int(end) - 1}", "main")
+    landed = set(repo.git("rev-list", tip).split())
+    assert {change.ref for change in found if not change.landed} == wanted - landed - chain
 
 
 def test_tags_say_which_time_theirs_is(repo: Repo) -> None:

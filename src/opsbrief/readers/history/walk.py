@@ -42,8 +42,11 @@ def walk(repository: Repository, tip: str, start: int, end: int, *, first_parent
     """
     found = Found(ended=True)
     before = inside = newer = 0
-    merged = False
-    for when, name, parents in _near(repository, tip, start, found, "--first-parent", "--parents"):
+    # Once it is sure that the stretch lies deep, git itself passes over what is newer: tens of thousands of rows. What
+    # was merged there is not seen then. A shallow clone must tell where it ends.
+    passing = (f"--until={end - 1}",) if deep and not repository.shallow else ()
+    merged = bool(passing)
+    for when, name, parents in _near(repository, tip, start, found, *passing, "--first-parent", "--parents"):
         merged = merged or parents > 1
         if when >= end:
             newer += 1
@@ -58,7 +61,7 @@ def walk(repository: Repository, tip: str, start: int, end: int, *, first_parent
             found.before, before = name, when
     found.chain = frozenset(found.ids)
     if merged and not first_parent:
-        found.ids = [name for when, name, _ in _near(repository, tip, start, found) if start <= when < end]
+        found.ids = [name for when, name, _ in _near(repository, tip, start, found, *passing) if start <= when < end]
         if found.tip != tip:
             found.unlanded = _unlanded(repository, [name for name in found.ids if name not in found.chain], found.tip)
     return found
