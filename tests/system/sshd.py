@@ -41,6 +41,11 @@ MaxSessions {sessions}
 """
 
 
+_SHELL = """#!/bin/sh
+sed 's#/var/log/dpkg.log#{room}/dpkg.log#g' | /bin/sh -c "$2"
+"""
+
+
 @dataclass(frozen=True)
 class Sshd:
     """The running server and everything that its visitors need."""
@@ -104,11 +109,17 @@ def install() -> Path:
 
 
 @contextmanager
-def running(*, sessions: int = 10, room: Path | None = None) -> Iterator[Sshd]:
-    """Start sshd, in the ``room`` of another one where both are to share their keys. Raises MissingError."""
+def running(*, sessions: int = 10, room: Path | None = None, packages: str | None = None) -> Iterator[Sshd]:
+    """Start sshd, in the ``room`` of another one where both are to share their keys. Raises MissingError.
+
+    ``packages`` is what visitors find in place of this machine's package log, which tells what the tests installed.
+    """
     root = install()
     with tempfile.TemporaryDirectory(prefix="opsbrief-sshd-", ignore_cleanup_errors=True) as name:
         server = Sshd(room or Path(name), free_port())
+        if packages is not None:
+            (server.room / "dpkg.log").write_text(packages)
+            (server.room / "shell").write_text(_SHELL.format(room=server.room))
         if room is None:
             _keys(server.room)
             _program(root, server.room / "program")
@@ -153,11 +164,12 @@ def _keys(room: Path) -> None:
 
 def _give(room: Path) -> None:
     owner = (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
-    (room / "passwd").write_text(f"{USER}:x:{owner[0]}:{owner[1]}::{room}:/bin/sh\n")
+    shell = room / "shell" if (room / "shell").exists() else "/bin/sh"
+    (room / "passwd").write_text(f"{USER}:x:{owner[0]}:{owner[1]}::{room}:{shell}\n")
     (room / "group").write_text(f"{USER}:x:{owner[1]}:\n")
     for path in room.iterdir():
         if not path.is_dir():
-            path.chmod(0o600)
+            path.chmod(0o700 if path.name == "shell" else 0o600)
         if os.geteuid() == 0 and not path.name.startswith("id_"):
             os.chown(path, *owner)
     if os.geteuid() == 0:

@@ -21,14 +21,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.system import collectd, icinga, leaky, monit, puppetdb, rsyslog
+from tests.system import collectd, icinga, leaky, monit, puppetdb, rsyslog, sshd
 from tests.system.conftest import absent
 from tests.system.elastic import Server
 from tests.system.exim import PASSWORD, USER, Exim
 from tests.system.graphite import Graphite, MissingError, free_port
 from tests.system.repository import Repo
-from tests.system.sshd import USER as OPS
-from tests.system.sshd import Sshd
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
@@ -127,9 +125,7 @@ def watched(server: icinga.Icinga, room: Path, stop: threading.Event) -> None:
 
 
 @pytest.fixture
-def incident(
-    graphite: Graphite, es8: Server, exim: Exim, puppetdb: puppetdb.PuppetDb, sshd: Sshd
-) -> Iterator[Incident]:
+def incident(graphite: Graphite, es8: Server, exim: Exim, puppetdb: puppetdb.PuppetDb) -> Iterator[Incident]:
     """Start the application and all that watches it, with the first release already out and Puppet at rest."""
     service = free_port()
     with ExitStack() as stack:
@@ -139,6 +135,9 @@ def incident(
         assert isinstance(started, monit.Monit)
         alarms = _having(stack, "icinga", icinga.running)
         assert isinstance(alarms, icinga.Icinga)
+        packages = f"{datetime.now(UTC) - timedelta(days=3):%Y-%m-%d %H:%M:%S} upgrade openssl:amd64 3.0.1 3.0.2\n"
+        door = _having(stack, "sshd", lambda: sshd.running(packages=packages))
+        assert isinstance(door, sshd.Sshd)
         nodes = [("shop", graphite.line_port, {"Prefix": '"live."'})]
         _having(stack, "collectd", lambda: collectd.running(nodes, host=HOST, port=service))
         shipped = Path(stack.enter_context(TemporaryDirectory()))
@@ -148,11 +147,11 @@ def incident(
         check.start()
         stack.callback(check.join, 20)
         stack.callback(stop.set)
-        (folder / "ssh_config").write_text(f"Host {HOST}\n  HostName 127.0.0.1\n  Port {sshd.port}\n")
+        (folder / "ssh_config").write_text(f"Host {HOST}\n  HostName 127.0.0.1\n  Port {door.port}\n")
         config = CONFIG.format(
             graphite=graphite.url, search=es8.url, puppetdb=puppetdb.url, icinga=alarms.log, monit=started.url,
-            monit_log=started.log, admin=monit.ADMIN, service=service, host=HOST, ops=OPS, key=sshd.key,
-            known=sshd.known_hosts, port=exim.starttls, ca=exim.ca, user=USER, dev=DEV,
+            monit_log=started.log, admin=monit.ADMIN, service=service, host=HOST, ops=sshd.USER, key=door.key,
+            known=door.known_hosts, port=exim.starttls, ca=exim.ca, user=USER, dev=DEV,
         )  # fmt: skip
         (folder / "opsbrief.yaml").write_text(config)
         story = Incident(folder, exim, started, puppetdb)
