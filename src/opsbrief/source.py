@@ -146,7 +146,7 @@ class Ssh:
         """Return a shell on ``host`` for a ``with`` block: ``run``, ``script``, ``files``.
 
         Host keys are checked whatever the configuration says, and nobody is asked for a password.
-        Raises SourceError, see ``transport.ssh.connect``.
+        Raises SourceError, perhaps with the first command only, see ``transport.ssh.connect``.
         """
         # Imported here, as the HTTP client below: --help needs neither.
         from opsbrief.transport.ssh import Access, connect  # noqa: PLC0415

@@ -28,8 +28,8 @@ def via(request: pytest.FixtureRequest) -> str:
 
 def failure(options: dict[str, Any], host: str = HOST, seconds: float = 10) -> SourceError:
     """Return why there is no connection."""
-    with pytest.raises(SourceError) as caught, Ssh(**options).open(host, Deadline(seconds)):
-        pass
+    with pytest.raises(SourceError) as caught, Ssh(**options).open(host, Deadline(seconds)) as shell:
+        shell.run(["true"])
     assert "\n" not in caught.value.message
     return caught.value
 
@@ -105,11 +105,18 @@ def _gone(command: str) -> bool:
     """Whether no program of this name is left, at most three seconds from now."""
     end = time.monotonic() + 3
     while time.monotonic() < end:
-        lines = [path.read_bytes().replace(b"\0", b" ").strip() for path in _commands()]
+        lines = [_words(path) for path in _commands()]
         if command.encode() not in lines:
             return True
         time.sleep(0.05)
     return False
+
+
+def _words(path: Path) -> bytes:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").strip()
+    except OSError:  # it has ended
+        return b""
 
 
 def _commands() -> Iterator[Path]:
@@ -384,6 +391,22 @@ def test_a_jump_host_that_cannot_reach_the_host_is_said(sshd: sshd_server.Sshd, 
     assert error.kind in (GapKind.UNREACHABLE, GapKind.UNAVAILABLE)
 
 
+def test_all_commands_go_over_one_connection_and_nothing_is_left_of_it(sshd: sshd_server.Sshd, via: str) -> None:
+    before = sshd.log.count("Accepted publickey")
+    with Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
+        assert [shell.run(["echo", str(number)]).stdout for number in range(5)] == [b"%d\n" % n for n in range(5)]
+        with pytest.raises(SourceError):
+            shell.run(["sleep", "20"], seconds=0.5)
+        shell.run(["yes"], cap=1000)
+    assert sshd.log.count("Accepted publickey") == before + 1
+    end = time.monotonic() + 5
+    while (
+        left := [path for path in _commands() if f"-p {sshd.port}".encode() in _words(path)]
+    ) and end > time.monotonic():
+        time.sleep(0.05)
+    assert not left
+
+
 def test_one_session_at_a_time_is_enough(sshd: sshd_server.Sshd, via: str) -> None:
     with sshd_server.running(room=sshd.room, sessions=1) as server:  # noqa: SIM117 - the one in the other
         with Ssh(**server.options(via=via)).open(HOST, Deadline(20)) as shell:
@@ -408,6 +431,25 @@ def test_a_connection_that_breaks_is_said(inner: sshd_server.Sshd, via: str) -> 
         with pytest.raises(SourceError) as caught:
             shell.run(["sleep", "15"], seconds=18)
     assert caught.value.kind is GapKind.UNREACHABLE
+
+
+def test_without_the_ssh_program_paramiko_reads_the_configuration(
+    sshd: sshd_server.Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text(
+        f"Include more\nHost app1\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User ops\n  IdentityFile {sshd.key}\n"
+        "Match exec true\n  User root\n"
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    deadline = Deadline(20)
+    options = Ssh(config=str(config), known_hosts=str(sshd.known_hosts), agent=False)
+    with options.open("app1", deadline) as shell:
+        assert shell.run(["true"]).status == 0
+    (warning,) = deadline.warnings
+    assert "Include or Match" in warning
+    with pytest.raises(SourceError, match="no ssh program"), Ssh(via="openssh").open("app1", deadline):
+        pass
 
 
 # --- nobody there

@@ -63,11 +63,6 @@ class Running:
         return status
 
     @property
-    def ended(self) -> bool:
-        """Whether it has ended by itself."""
-        return self._popen.poll() is not None
-
-    @property
     def stderr(self) -> bytes:
         """What it said on standard error so far (the first 64 KiB)."""
         return bytes(self._stderr)

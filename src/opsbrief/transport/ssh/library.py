@@ -175,6 +175,11 @@ class Library:
         self._hop = hop
         self._transport = transport
 
+    @property
+    def connecting(self) -> float:
+        """See Line."""
+        return 0.0
+
     def execute(self, stdin: bytes, deadline: Deadline, cap: int) -> Finished:
         """See Line."""
         try:

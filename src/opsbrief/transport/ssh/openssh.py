@@ -1,24 +1,30 @@
-"""SSH by the OpenSSH program: one connection (a control socket of our own), each command through it.
+"""SSH by the OpenSSH program: one connection, each command a process of its own.
 
-It never asks anybody anything and never believes a host it does not know, whatever the configuration says.
+The first command connects, and leaves a master behind with a control socket of our own, which the others go through
+and which is ended with the ``with`` block. It never asks anybody anything and never believes a host that it does not
+know, whatever the configuration says.
 """
 
 import os
 import shlex
+import signal
+import socket
+import struct
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.text import decode
 from opsbrief.transport import process
 from opsbrief.transport.deadline import Deadline
-from opsbrief.transport.process import Finished, Running
+from opsbrief.transport.process import Finished
 from opsbrief.transport.ssh import known, words
 from opsbrief.transport.ssh.route import Access, Hop, environment, options, route
 
+_RUN = "exec sh -s"
+_IDLE = 10  # seconds after which a master ends that nobody ended
 _FAILED = 255  # ssh's own; the frame of every command makes it another one
 _LONGEST = 60  # characters of a folder for the socket; the path of a socket ends at 104, and ssh adds 17
 
@@ -32,17 +38,27 @@ _STRICT = (
 
 @contextmanager
 def line(access: Access, host: str, deadline: Deadline) -> "Iterator[OpenSsh]":
-    """Connect over every hop, each one's key checked; see ``ssh.connect``."""
+    """Find the way to a host; the first command goes it, each hop's key checked. See ``ssh.connect``."""
     hops = route(access, host, deadline)
     short = len(tempfile.gettempdir()) <= _LONGEST
     with tempfile.TemporaryDirectory(prefix="opsbrief-", dir=None if short else "/tmp") as room:  # noqa: S108 - 0700
-        socket = Path(room) / "s"
-        argv = ["ssh", *_options(access, hops, deadline), *options(access), "-M", "-N", "-T"]
-        argv += ["-o", f"ControlPath={_value(str(socket))}", "-o", "ControlPersist=no", "--", host]
-        # Its own time is the whole deadline; only the wait for its socket is short.
-        with process.start(argv, deadline, env=environment()) as master:
-            _await(master, socket, hops, deadline)
-            yield OpenSsh(hops[-1], str(socket))
+        master = Path(room) / "s"
+        argv = ["ssh", *_options(access, hops, deadline), *options(access), "-T", "-o", "ControlMaster=auto"]
+        argv += ["-o", f"ControlPath={_value(str(master))}", "-o", f"ControlPersist={_IDLE}", "--", host, _RUN]
+        try:
+            yield OpenSsh(hops, master, argv)
+        finally:
+            _end(master)
+
+
+def _end(master: Path) -> None:
+    """End the master behind a socket: it is in the background, but whoever listens there can be asked for."""
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(1)
+        sock.connect(str(master))
+        if hasattr(socket, "SO_PEERCRED"):  # elsewhere it ends by itself, when it was idle for a while
+            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            os.kill(struct.unpack("3i", credentials)[0], signal.SIGTERM)
 
 
 def _options(access: Access, hops: Sequence[Hop], deadline: Deadline) -> list[str]:
@@ -74,18 +90,6 @@ def _value(path: str) -> str:
     return f'"{path.replace("%", "%%")}"'
 
 
-def _await(master: Running, socket: Path, hops: Sequence[Hop], deadline: Deadline) -> None:
-    """Wait until the master listens. Raises SourceError when it ends instead."""
-    pause = 0.002
-    while not socket.exists():
-        if master.ended:
-            master.wait()
-            raise failure(hops, decode(master.stderr))
-        deadline.remaining()
-        time.sleep(pause)
-        pause = min(0.02, pause * 1.5)
-
-
 def failure(hops: Sequence[Hop], said: str) -> SourceError:
     """Return the error that the words of ssh stand for; of several hops, it is about the one they name."""
     rows = [row.strip() for row in said.splitlines() if row.strip() and not row.startswith("**")]
@@ -107,22 +111,36 @@ def failure(hops: Sequence[Hop], said: str) -> SourceError:
 class OpenSsh:
     """A connection by the OpenSSH program, until the ``with`` block of ``line`` ends."""
 
-    def __init__(self, hop: Hop, socket: str) -> None:
-        """Take the control socket of a master that runs."""
-        self._hop = hop
-        self._argv = [
+    def __init__(self, hops: Sequence[Hop], master: Path, argv: Sequence[str]) -> None:
+        """Take the hops, the control socket that will be, and what connects."""
+        self._hops = hops
+        self._master = master
+        self._first = argv
+        self._then = [
             # Without the master it would connect anew, and with no configuration: a proxy that fails forbids it.
-            "ssh", "-F", os.devnull, "-o", "ControlMaster=no", "-o", f"ControlPath={_value(socket)}",
-            "-o", "ProxyCommand=false", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-T",
-            "--", hop.host, "exec sh -s",
+            "ssh", "-F", os.devnull, "-o", "ControlMaster=no", "-o", f"ControlPath={_value(str(master))}",
+            "-o", "ProxyCommand=false", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-T", "--", hops[-1].host, _RUN,
         ]  # fmt: skip
+
+    @property
+    def connecting(self) -> float:
+        """See Line."""
+        return 0.0 if self._master.exists() else words.CONNECT * len(self._hops)
 
     def execute(self, stdin: bytes, deadline: Deadline, cap: int) -> Finished:
         """See Line."""
-        done = process.run(self._argv, deadline, stdin=stdin, cap=cap, env=environment())
-        if done.status == _FAILED:
-            said = decode(done.stderr)
-            if "mux_client" in said and "refused" in said:
-                raise words.translate(self._hop, "session open refused by peer")
-            raise SourceError(GapKind.UNREACHABLE, f"the connection to {self._hop.where} broke", "")
-        return done
+        connected = self._master.exists()
+        argv = self._then if connected else self._first
+        done = process.run(argv, deadline, stdin=stdin, cap=cap, env=environment())
+        if done.status != _FAILED:
+            return done
+        said = decode(done.stderr)
+        if "mux_client" in said and "refused" in said:
+            raise words.translate(self._hops[-1], "session open refused by peer")
+        if connected:
+            raise SourceError(GapKind.UNREACHABLE, f"the connection to {self._hops[-1].where} broke", "")
+        if len(self._hops) > 1:  # where a master is to stay, the words of the jump hosts are thrown away: ask once more
+            alone = ["ssh", "-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ControlPersist=no"]
+            again = process.run([*alone, *self._first[1:]], deadline, cap=1 << 16, env=environment())
+            said = decode(again.stderr) if again.status == _FAILED else said
+        raise failure(self._hops, said)

@@ -30,7 +30,11 @@ s=$?; [ $s -eq 255 ] && s=254; exit $s
 
 
 class Line(Protocol):
-    """An open connection to one host, by whichever way."""
+    """A connection to one host, by whichever way."""
+
+    @property
+    def connecting(self) -> float:
+        """Seconds that the next command may need to connect first."""
 
     def execute(self, stdin: bytes, deadline: Deadline, cap: int) -> Finished:
         """Run ``sh -s`` with this input; keep at most ``cap`` bytes of output, drain both streams.
@@ -110,7 +114,7 @@ class Shell:
     def _run(self, command: str, what: str, cap: int, seconds: float, *, keep: bool = False) -> Finished:
         seconds = min(seconds, max(0.1, self._deadline.remaining()))
         script = _FRAME.format(seconds=seconds, command=command).encode()
-        own = Deadline(min(seconds + _SLACK, self._deadline.remaining()))
+        own = Deadline(min(seconds + _SLACK + self._line.connecting, self._deadline.remaining()))
         try:
             with self._deadline.breakable(own.expire):
                 done = self._line.execute(script, own, cap)
