@@ -32,7 +32,7 @@ _PACKAGES = (
     "php8.2-intl", "php8.2-xml", "php8.2-mbstring",
 )  # fmt: skip
 _NEEDED = (
-    "usr/bin", "usr/sbin", "usr/lib/php", "usr/lib/postgresql", "usr/lib/x86_64-linux-gnu",
+    "usr/bin", "usr/sbin", "usr/lib/php", "usr/lib/postgresql",
     "usr/share/php", "usr/share/icinga-php", "usr/share/icingaweb2", "usr/share/icingadb",
     "usr/share/icinga2-ido-pgsql", "usr/share/postgresql",
 )  # fmt: skip
@@ -132,8 +132,7 @@ def running(elastic: tuple[int, str] | None = None) -> Iterator[Site]:
         features = _FEATURES.format(redis=redis, sql=sql)
         if elastic:
             features += _WRITER.format(port=elastic[0], more=elastic[1])
-        libraries = room / "usr/lib/x86_64-linux-gnu"
-        core = stack.enter_context(icinga.running(features, libraries))
+        core = stack.enter_context(icinga.running(features, _libraries(room)))
         daemon = _start(room, stack, "icingadb", [room / "usr/sbin/icingadb", "-c", room / "icingadb.yml"])
         found = Site(core, room, web, sql, {"icingadb": daemon})
         _await(found, "Icinga DB Web", "icingadb/hosts?format=json", "app01")
@@ -152,7 +151,7 @@ def until(done: Callable[[], bool], what: str, seconds: float = 30) -> None:
 def _lay(room: Path, sql: int, redis: int) -> None:
     """Lay out a folder that an ordinary user may read: the cache lies below a home."""
     home = CACHE / "root"
-    for folder in _NEEDED:
+    for folder in (*_NEEDED, _libraries(home).relative_to(home)):
         (room / folder).parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-r", home / folder, room / folder], check=True, timeout=60)
     ports = {"sql": sql, "redis": redis}
@@ -168,9 +167,14 @@ def _lay(room: Path, sql: int, redis: int) -> None:
         subprocess.run(["chown", "-R", "nobody:nogroup", room], check=True, timeout=60)
 
 
+def _libraries(room: Path) -> Path:
+    """Return the folder of the shared libraries, which is named by the kind of machine."""
+    return next((room / "usr/lib").glob("*-linux-gnu*"))
+
+
 def _environment(room: Path, **more: object) -> dict[str, str]:
     own = {name: str(value) for name, value in more.items()}
-    return {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(room / "usr/lib/x86_64-linux-gnu"), **own}
+    return {"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": str(_libraries(room)), **own}
 
 
 def _run(room: Path, command: list[object], text: str | None = None) -> str:

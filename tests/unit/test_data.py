@@ -22,7 +22,7 @@ def test_findings_are_all_there_with_their_numbers() -> None:
     assert first["basis"][0] == "E1"
     assert document["window"]["start"] == "2013-05-17T13:02:11Z"
     assert [gap["source"] for gap in document["gaps"]] == ["logs", "haproxy"]
-    assert [source["status"] for source in document["sources"]].count("ok") == 4
+    assert [source["status"] for source in document["sources"]].count("ok") == 6
 
 
 def test_what_is_no_number_is_null() -> None:

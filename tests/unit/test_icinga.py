@@ -218,6 +218,22 @@ def test_a_history_that_nothing_writes_any_more_is_a_gap(health: Any, missing: s
     assert [gap.what for gap in gaps(items)] == ([missing] if missing else [])
 
 
+@pytest.mark.parametrize(("started", "said"), [(600, True), (-600, False)])
+def test_a_start_within_the_stretch_is_said(started: int, said: bool) -> None:  # noqa: FBT001 - a test's parameter
+    health = [{**HEALTH, "icinga2_start_time": f"{BEGIN + started}.5"}]
+    fixed: dict[str, Any] = {"icingadb/hosts": HOSTS, "icingadb/health": health}
+
+    def run(sock: socket.socket, request: bytes) -> None:
+        path = request.split()[1].decode().lstrip("/").partition("?")[0]
+        answer(json.dumps(fixed.get(path, [])).encode())(sock, request)
+
+    with peer(run) as server:
+        source = Icinga(name="icinga", url=server.url, history="icingadb", scope=Scope(hosts=("app01", "app02")))
+        deadline = Deadline(10)
+        assert list(source.alarms(SPAN, "UTC", deadline)) == []
+    assert ["started or reloaded at 2026-11-22 23:36:40 UTC" in one for one in deadline.warnings] == [True] * said
+
+
 def test_a_login_that_may_use_only_the_monitoring_module_is_led_there() -> None:
     def run(sock: socket.socket, request: bytes) -> None:
         path = request.split()[1].decode().lstrip("/")

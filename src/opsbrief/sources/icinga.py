@@ -93,9 +93,9 @@ class Icinga(Web):
                 place = self._place(http)
                 deadline.warn(f"its history is as {_NAMES[place]} shows it")
             if place == "icingadb":
-                yield from icingaweb.icingadb(http, ask)
+                yield from icingaweb.icingadb(http, ask, deadline)
             elif place == "ido":
-                yield from icingaweb.ido(http, ask)
+                yield from icingaweb.ido(http, ask, deadline)
             elif place == "elasticsearch":
                 yield from elastic(http, ask, self.index, deadline)
             else:

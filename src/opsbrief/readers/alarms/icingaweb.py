@@ -16,6 +16,7 @@ from opsbrief.readers.alarms import clock
 from opsbrief.readers.alarms.ask import Ask, Kind, Sort, dig, instant, number, state, told, word
 
 if TYPE_CHECKING:
+    from opsbrief.transport.deadline import Deadline
     from opsbrief.transport.http import Client
 
 Row = Mapping[str, Any]
@@ -36,7 +37,7 @@ HISTORY = "icingadb/history"
 EVENTS = "monitoring/list/eventhistory"
 
 
-def icingadb(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
+def icingadb(http: "Client", ask: Ask, deadline: "Deadline") -> Iterator[Event | Gap]:
     """Yield the history of Icinga DB Web."""
     query = "history.event_time>={since}&history.event_time<={until}"
     for pattern in ask.patterns or ("",):
@@ -44,10 +45,10 @@ def icingadb(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
         yield from _read(http, ask, HISTORY, query + host + "&sort=history.event_time asc", "event_time", _history)
     yield from _visible(http, ask, "icingadb/hosts", "host.name", "Icinga DB Web")
     yield from _reach(http, ask, HISTORY, "sort=history.event_time asc", "event_time", "Icinga DB")
-    yield from _pulse(http, ask, "icingadb/health", "heartbeat", "Icinga DB")
+    yield from _pulse(http, ask, deadline, "icingadb/health", ("heartbeat", "icinga2_start_time", "Icinga DB"))
 
 
-def ido(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
+def ido(http: "Client", ask: Ask, deadline: "Deadline") -> Iterator[Event | Gap]:
     """Yield the history of the monitoring module."""
     for pattern in ask.patterns or ("",):
         host = f"&host_name={quote(pattern, safe='*')}" if pattern else ""
@@ -55,7 +56,9 @@ def ido(http: "Client", ask: Ask) -> Iterator[Event | Gap]:
         yield from _read(http, ask, EVENTS, query, "timestamp", _entry)
     yield from _visible(http, ask, "monitoring/list/hosts", "host", "the monitoring module")
     yield from _reach(http, ask, EVENTS, "sort=timestamp&dir=asc", "timestamp", "the IDO")
-    yield from _pulse(http, ask, "monitoring/health/info", "status_update_time", "the IDO")
+    yield from _pulse(
+        http, ask, deadline, "monitoring/health/info", ("status_update_time", "program_start_time", "the IDO")
+    )
 
 
 def _read(http: "Client", ask: Ask, path: str, query: str, time: str, make: "Make") -> Iterator[Event | Gap]:
@@ -107,11 +110,13 @@ def _visible(http: "Client", ask: Ask, path: str, name: str, where: str) -> Iter
     yield from ask.shortfalls(where, whole=whole)
 
 
-def _pulse(http: "Client", ask: Ask, path: str, sign: str, where: str) -> Iterator[Gap]:
+def _pulse(http: "Client", ask: Ask, deadline: "Deadline", path: str, names: tuple[str, str, str]) -> Iterator[Gap]:
     """Yield a gap for the time in which nothing wrote the history, and for what is switched off.
 
-    ``sign`` is the field of the last sign of life. A version that does not tell is not blamed.
+    ``names`` are the fields of the last sign of life and of the start, and what writes. A version that does not tell
+    is not blamed.
     """
+    sign, start, where = names
     answer = http.get(f"{path}?format=json", allow=(400, 403, 404, 500))
     try:
         found = answer.json() if answer.status == 200 else None
@@ -121,6 +126,10 @@ def _pulse(http: "Client", ask: Ask, path: str, sign: str, where: str) -> Iterat
     if found == []:
         detail = f"{where} is not running, says Icinga Web; it does not say since when"
         yield ask.gap("the newest alarms", GapKind.UNAVAILABLE, detail, "do Icinga and what writes its history run?")
+    for started in filter(None, (instant(row.get(start)) for row in rows)):
+        if ask.span.start <= started < ask.span.end:
+            said = "what happened while it did not run is not recorded"
+            deadline.warn(f"Icinga was started or reloaded at {started:%Y-%m-%d %H:%M:%S} UTC; {said}")
     beats = [at for row in rows if (at := instant(row.get(sign)))]
     if not beats:
         return
