@@ -20,7 +20,7 @@ from tests.contract.peer import FAULTS, GREETINGS, echo, greeter, peer
 from opsbrief.collect import collect
 from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Outcome
-from opsbrief.model.scope import Logs, Metric, Scope
+from opsbrief.model.scope import Dashboard, Logs, Metric, Scope
 from opsbrief.model.window import Anchor, Window
 from opsbrief.secret import Secret
 from opsbrief.source import Login, Ssh, Web
@@ -31,7 +31,10 @@ WINDOW = Window(
     start=NOW - timedelta(hours=1), end=NOW, anchor=Anchor("time", NOW), before=timedelta(hours=1),
     shifts=(("last-week", timedelta(days=7)),),
 )  # fmt: skip
-SCOPE = Scope(service="shop", hosts=("app1",), metrics=(Metric(target="collectd.{host}.load"),), logs=(Logs(),))
+SCOPE = Scope(
+    service="shop", hosts=("app1",), metrics=(Metric(target="collectd.{host}.load"),), logs=(Logs(),),
+    dashboard=Dashboard(kind="collectd"),
+)  # fmt: skip
 TIMEOUT = 1.5
 
 #: What a source needs besides url or path.
@@ -46,6 +49,7 @@ EXTRA: dict[str, dict[str, Any]] = {
 }
 #: What a source needs so that it asks a host over SSH, beside host and ssh.
 OVER_SSH: dict[str, dict[str, Any]] = {
+    "collectd": {"path": "/var/lib/collectd"},
     "monit": {"log": "/var/log/monit.log"},
     "puppetreport": {"path": "/var/lib/puppet/reports/*/*.yaml"},
 }

@@ -122,7 +122,7 @@ def sources(story: Story) -> dict[str, Source]:
 def test_the_leaking_connections_are_named_though_nobody_wrote_a_target(story: Story, tmp_path: Path) -> None:
     (tmp_path / "opsbrief.yaml").write_text(f"""\
 sources:
-  graphite: {{type: graphite, url: "{story.graphite.url}"}}
+  graphite: {{type: graphite, url: "{story.graphite.url}", timeout: 90s}}
 services:
   shop: {{hosts: [{HOST}], dashboard: {{kind: collectd, prefix: live.plain}}}}
 """)

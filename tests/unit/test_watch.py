@@ -5,20 +5,25 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.evidence_of import series, window
 from tests.unit.world import DEPLOY, HOUR, World, plan
 
-from opsbrief.model.evidence import Event, Evidence, LogSample, Series
+from opsbrief.collect import Runner
+from opsbrief.model.evidence import Event, Evidence, Gap, Item, LogSample, Series
 from opsbrief.model.finding import Verdict
+from opsbrief.model.scope import Metric
 from opsbrief.model.tick import Tick
-from opsbrief.model.window import Anchor, TimeKind
+from opsbrief.model.window import Anchor, TimeKind, Window
+from opsbrief.source import Source
+from opsbrief.transport.deadline import Deadline
 from opsbrief.watch import NOTES, Watch
-from opsbrief.watch.feed import THINGS
+from opsbrief.watch.feed import THINGS, Feed
 from opsbrief.watch.lines import BUCKETS, LINES
 from opsbrief.watch.ring import SLOTS
 from opsbrief.watch.view import View
@@ -368,3 +373,21 @@ def test_a_rollback_within_minutes_is_taken_for_the_fix(world: World) -> None:
     fix = run(Watch(plan(world)), world, 2)[-1].fix
     assert fix
     assert fix.at == world.fix
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finder(Source):
+    """A source that finds a metric for a dashboard."""
+
+    def collect(self, _window: Window, _deadline: Deadline) -> Iterator[Item | Metric | Gap]:
+        yield Metric(target="a", name="found", found=True, source=self.name)
+        yield series([1.0] * 240, metric="found")
+
+
+def test_what_a_dashboard_finds_is_kept_apart_from_what_is_shown() -> None:
+    feed = Feed("finder", Finder(name="f"))
+    whole = window()
+    (tray,) = Runner([feed.job(whole, whole.end, 30.0)]).run()
+    feed.take(tray, whole.end, lambda items: items)
+    assert [metric.name for metric in feed.found.values()] == ["found"]
+    assert [type(item).__name__ for item in feed.outcome.items] == ["Series"]
