@@ -11,7 +11,7 @@ import numpy as np
 
 from opsbrief import phrase
 from opsbrief.model.evidence import Event, Evidence, Reading, Series
-from opsbrief.model.finding import Finding, Verdict
+from opsbrief.model.finding import Finding, Verdict, lead
 from opsbrief.model.window import utc
 
 _CLOSE = 0.8  # a host whose contrast is this part of the largest one is as good to look at
@@ -37,16 +37,16 @@ def find(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
 
 def choose(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
     """Yield the one "choice", with why; nothing where no host deviates."""
-    lead = lead_of(found)
-    hosts = sorted(_candidates(evidence, lead, found), key=lambda one: (-one.contrast, one.host)) if lead else []
-    if lead is None or not hosts:
+    metric = lead(f for f in found if f.hosts)
+    hosts = sorted(_candidates(evidence, metric, found), key=lambda one: (-one.contrast, one.host)) if metric else []
+    if metric is None or not hosts:
         return
     up = [one for one in hosts if one.up]
     if not up:
         yield Finding(
             code="choice", subject="", verdict=Verdict.CANNOT_TELL, hosts=tuple(one.host for one in hosts),
             headline=f"no host to look at: none of the {phrase.count(len(hosts), 'host')} that deviate seems to be up",
-            basis=lead.basis[:20],
+            basis=metric.basis[:20],
         )  # fmt: skip
         return
     close = [one for one in up if one.contrast >= _CLOSE * up[0].contrast]
@@ -55,7 +55,7 @@ def choose(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
     yield Finding(
         code="choice", subject=best.host, verdict=Verdict.CHANGED, hosts=(best.host,), score=best.contrast,
         headline=f"{best.host} is worth a look: {_why(best, hosts, close, evidence)}",
-        detail=lead.subject, basis=best.basis[:20],
+        detail=metric.subject, basis=best.basis[:20],
         facts={
             "of": len(hosts), "down": len(hosts) - len(up),
             "restarted": best.restarted.isoformat() if best.restarted else None,
@@ -64,15 +64,8 @@ def choose(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def lead_of(found: Sequence[Finding]) -> Finding | None:
-    """Return the metric that the brief leads with, as far as it is known on which hosts it changed."""
-    moved = [f for f in found if f.code == "shift" and f.verdict is Verdict.CHANGED and f.hosts]
-    worse = [f for f in moved if f.facts.get("worse") != "good"] or moved
-    return min(worse, key=lambda f: (not f.facts.get("key"), bool(f.facts.get("rank")), -f.score), default=None)
-
-
-def _candidates(evidence: Evidence, lead: Finding, found: Sequence[Finding]) -> Iterator[Candidate]:
-    series = {one.id: one for one in evidence.items(Series) if one.id in set(lead.basis)}
+def _candidates(evidence: Evidence, metric: Finding, found: Sequence[Finding]) -> Iterator[Candidate]:
+    series = {one.id: one for one in evidence.items(Series) if one.id in set(metric.basis)}
     contrast: dict[str, float] = {}
     basis: dict[str, list[str]] = {}
     for finding in found:
@@ -81,7 +74,7 @@ def _candidates(evidence: Evidence, lead: Finding, found: Sequence[Finding]) -> 
                 if name in series and (host := series[name].host):
                     contrast[host] = max(contrast.get(host, 0.0), finding.score)
                     basis.setdefault(host, []).append(name)
-    for host in lead.hosts:
+    for host in metric.hosts:
         if host in contrast:
             yield Candidate(
                 host, contrast[host], tuple(basis[host]), _up(evidence, host), _restarted(evidence, host, found)
