@@ -376,7 +376,7 @@ def findings() -> tuple[Finding, ...]:
             subject="infrastructure",
             verdict=Verdict.RULED_OUT,
             headline="infrastructure: no commit since Thu 16:20; 41 of 41 nodes reported; 0 changed resources",
-            detail="last run 17:12–17:18; freeze fri-sun kept; packages outside Puppet not looked at; no alarm of the "
+            detail="last run 17:12–17:18; packages outside Puppet not looked at; freeze fri-sun kept; no alarm of the "
             "infrastructure; 369 runs since 13:02 on 41 nodes; version ac97852738; no commit and no change applied "
             "during the freeze; alarms read: icinga; 1 alarm of the service itself; read: puppet",
             basis=("E81", "E82"),

@@ -39,6 +39,12 @@ def reading(text: str, host: str = "app1", command: str = "tail -n 200 /var/log/
                    origin=origin("host"))  # fmt: skip
 
 
+def shipped(host: str) -> Change:
+    """Return a release that Puppet itself brought, as its source tells it."""
+    return Change(kind="deploy", at=DEPLOY, ref="2.0", summary="Package[shop] 1.9 → 2.0", role="application",
+                  hosts=(host,), origin=origin("puppetdb"))  # fmt: skip
+
+
 @dataclass
 class Case:
     """A quiet afternoon: Git, PuppetDB and Icinga were read whole and nothing happened. A test changes one fact."""
@@ -179,9 +185,27 @@ SITUATIONS: list[tuple[str, Edit, Verdict, tuple[str, ...]]] = [
      ("package log of app1 not read",)),
     ("every package log", lambda c: c.readings.extend(reading("", host) for host in HOSTS), OUT,
      ("package log of app1, app2, app3 read",)),
+    ("a look at the package log", lambda c: c.readings.append(replace(reading("+0100"), about="packages")), OUT,
+     ("no package changed on app1", "package log of app1 read")),
+    ("a look that saw an upgrade", lambda c: (
+        c.readings.append(replace(reading(""), about="packages")),
+        c.resources.append(resource(4, ref="Package[openssl]", version="", origin=origin("host")))), NOT,
+     ("1 package changed: openssl on app1 15:04", "0 changed resources")),
+    ("a look that was not permitted", lambda c: c.readings.append(
+        replace(reading(""), about="packages", state="not permitted", exit_status=None)), CANNOT,
+     ("package log of app1 not read",)),
+    ("Puppet brought the release", lambda c: (c.each(lambda r: replace(r, status="changed", changed=1), since=90),
+                                              c.resources.append(shipped("app3"))), OUT, ("0 changed resources",)),
+    ("and something beside it", lambda c: (c.each(lambda r: replace(r, status="changed", changed=2), since=90),
+                                           c.resources.append(shipped("app3"))), NOT, ("2 resources changed",)),
+    ("a release on another node", lambda c: (c.each(lambda r: replace(r, status="changed", changed=1), since=90),
+                                             c.resources.append(shipped("app2"))), NOT, ("app3",)),
     ("freeze kept", lambda _: None, OUT, ("freeze fri-sun kept",)),
     ("freeze broken earlier", lambda c: c.commits.append(commit(-600)), NOT,
-     ("freeze fri-sun broken: 1 commit during it, first 05:00",)),
+     ("freeze fri-sun broken: 1 commit during it", "broken first at 05:00 by 9f3c2e1")),
+    ("freeze broken days ago", lambda c: (setattr(c, "ground", Infrastructure(freeze="mon-sun")),
+                                          setattr(c, "commits", [commit(-3000), commit(-2900, ref="feed123")])), OUT,
+     ("freeze mon-sun broken: 2 commits during it", "broken first at Wed 13:00")),
     ("no day of the freeze", lambda c: setattr(c, "ground", Infrastructure(freeze="mon-tue")), OUT, ()),
     ("a full disk", lambda c: c.events.append(event(-10, "disk /var", "WARNING")), NOT,
      ("disk /var WARNING on app1 14:50",)),
@@ -203,7 +227,7 @@ SITUATIONS: list[tuple[str, Edit, Verdict, tuple[str, ...]]] = [
     ("an onset before the runs", lambda c: setattr(c, "onset", -119.0), OUT, ()),
     ("an onset before a change", lambda c: (setattr(c, "onset", -100.0), c.resources.append(resource(-200))), NOT, ()),
     ("nodes by pattern", lambda c: (setattr(c, "hosts", ("shop1",)),
-                                    setattr(c, "ground", Infrastructure(nodes="app*"))),
+                                    setattr(c, "ground", Infrastructure(nodes=("app*",)))),
      OUT, ("3 of 3 nodes",)),
 ]  # fmt: skip
 
@@ -223,7 +247,7 @@ def test_the_headline_of_a_quiet_case_is_short_and_has_its_coverage() -> None:
     found = Case().judged()
     assert found.headline == "infrastructure: no commit since Thu 17:00; 3 of 3 nodes reported; 0 changed resources"
     assert found.detail.startswith(
-        "last run 16:30; freeze fri-sun kept; packages outside Puppet not looked at; no alarm"
+        "last run 16:30; packages outside Puppet not looked at; freeze fri-sun kept; no alarm"
     )
     assert "24 runs since 13:00 on 3 nodes" in found.detail
 

@@ -84,6 +84,14 @@ def test_drift_failures_and_noop_are_told_apart() -> None:
         assert words in said
 
 
+def test_a_package_log_is_not_taken_for_puppet() -> None:
+    upgrade = resource(4, ref="Package[openssl]", version="", origin=origin("host"))
+    found = analyse(evidence(outcome("puppetdb", "puppetdb", run(-20), run(20)), outcome("host", "ssh", upgrade)))
+    assert [one.headline for one in found if one.code == "other-change"] == [
+        "15:04 packages changed on app1: Package[openssl]"
+    ]
+
+
 def alarm(seconds: float, source: str, state: str = "CRITICAL", **fields: object) -> Event:
     at = DEPLOY + timedelta(seconds=seconds)
     told = {"host": "app1", "service": "http", "state_type": "hard", "kind": "state", **fields}
@@ -120,3 +128,12 @@ def test_every_instant_names_who_saw_it() -> None:
     )
     told = [one for one in found if one.code == "timeline" and one.subject != "end"]
     assert all(one.facts.get("source") for one in told), [one.headline for one in told]
+
+
+def test_a_node_whose_drift_was_put_back_by_a_new_version_is_told_once() -> None:
+    runs = [run(at, version="old1234" if at < 0 else "new5678") for at in (-20, 5)]
+    drift = resource(5, version="new5678", corrective=True)
+    found = analyse(evidence(outcome("puppetdb", "puppetdb", *runs, drift)))
+    assert [one.headline for one in found if one.code == "other-change"] == [
+        "15:05 Puppet put back what was changed by hand on app1: File[/etc/app.conf]"
+    ]

@@ -106,14 +106,17 @@ def _puppet(evidence: Evidence) -> Iterator[_Touch]:
     """Yield what Puppet applied, by version: resources that changed, and nodes that got another version."""
     window = evidence.window
     touches: dict[tuple[str, str], _Touch] = {}
+    puppets = {run.origin.source for run in evidence.items(Run)}
 
     def touch(kind: str, version: str, at: datetime) -> _Touch:
-        names = {"drift": "drift put back by Puppet", "puppet": f"Puppet {version[:10]}".strip()}
+        names = {"drift": "drift put back by Puppet", "packages": "packages"}
+        names["puppet"] = f"Puppet {version[:10]}".strip()
         return touches.setdefault((kind, version if kind == "puppet" else ""), _Touch(kind, names[kind], at))
 
     for change in evidence.items(Change):
         if change.kind == "resource" and change.state != "noop" and window.start - _LEAD <= change.at < window.end:
-            kind = "drift" if change.corrective else "puppet"
+            other = change.ref.startswith("Package[") and change.origin.source not in puppets
+            kind = "packages" if other else "drift" if change.corrective else "puppet"
             hosts = [evidence.scope.host(host) for host in change.hosts]
             touch(kind, change.version, change.at).add(change.at, hosts, change.id)
     for run in _arrivals(evidence):

@@ -37,7 +37,8 @@ def page(case: Case) -> Iterator[Block]:
 
 
 def _part(part: Finding) -> tuple[Cell, ...]:
-    unread = not part.facts.get("weighs", 1) and part.subject != "freeze"  # what the freeze rests on weighs itself
+    # A freeze weighs nothing where it was broken long before, or where what it rests on weighs itself.
+    unread = not part.facts.get("weighs", 1) and part.subject != "freeze"
     verdict = "unread" if unread else str(part.verdict)
     said = "; ".join(words.unique((text.line(part.headline, 400), text.line(part.detail, 1200))))
     return (

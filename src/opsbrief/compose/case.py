@@ -232,7 +232,9 @@ def _marks(evidence: Evidence) -> Iterator[Moment]:
             if change.state == "noop" or key in applied:
                 continue
             applied.add(key)
-            yield Moment("change", change.at, words.cut(f"Puppet {change.version[:10]}", 40))
+            yield Moment(
+                "change", change.at, words.cut(f"Puppet {change.version[:10]}" if change.version else change.ref, 40)
+            )
         else:
             yield Moment("change", change.at, words.cut(change.summary, 40))
 

@@ -212,7 +212,8 @@ def _together(changes: Sequence[Change]) -> list[Change]:
         nodes = phrase.count(len({host for one in each for host in one.hosts}), "node")
         named = phrase.listed([text.line(ref, 60) for ref in words.unique(one.ref for one in each)])
         first = min(each, key=lambda one: one.at)
-        rest.append(replace(first, ref=version, summary=f"Puppet {did} on {nodes}: {named}"))
+        who = "Puppet " if version or not first.ref.startswith("Package[") else ""  # a package log says not who
+        rest.append(replace(first, ref=version, summary=f"{who}{did} on {nodes}: {named}"))
     return rest
 
 

@@ -10,7 +10,7 @@ from opsbrief.model.brief import Line, Tone
 from opsbrief.model.evidence import Evidence, LogSample
 from opsbrief.model.finding import Finding, Verdict, better
 
-COVERAGE = 80  # characters of what "ruled out" rests on
+COVERAGE = 100  # characters of what "ruled out" rests on
 CHANGED = 3  # metrics named on the first page; the others are counted
 
 

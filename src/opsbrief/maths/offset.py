@@ -6,6 +6,7 @@ from dataclasses import dataclass
 MOST = 900.0  # seconds: clocks that are farther apart than this are not told from other events
 LEAST = 3  # events that both saw
 _SHARE = 0.6  # of the events of the one that saw fewer, that must fit
+_MANY = 2500  # pairs of what happens so often that it fits any offset: left out, and not to be counted one by one
 _RIVAL = 0.7  # of the best count, that another offset may have at most
 
 Instants = Sequence[float]
@@ -35,6 +36,8 @@ def estimate(seen: Iterable[tuple[Instants, Stretches]]) -> Offset | None:
     edges: list[tuple[float, int]] = []
     fewer = 0
     for instants, stretches in seen:
+        if len(instants) * len(stretches) > _MANY:
+            continue
         fewer += min(len(instants), len(stretches))
         for at in instants:
             for low, high in stretches:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 
 
@@ -145,6 +146,7 @@ class Scope:
         return called(name, self.hosts) or name
 
 
+@lru_cache(maxsize=4096)  # ten thousand alarms name the same few hosts
 def called(name: str, hosts: tuple[str, ...]) -> str:
     """Return the one of ``hosts`` that ``name`` means: app1 and app1.shop.example are the same host; else empty."""
     name = name.lower()

@@ -16,7 +16,6 @@ from typing import ClassVar, Literal
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, Origin, Reading
 from opsbrief.model.window import Window, utc
-from opsbrief.readers.host import packages
 from opsbrief.readers.host.parts import named, parts
 from opsbrief.readers.host.script import Answer, answers, script
 from opsbrief.source import Source, Ssh
@@ -57,7 +56,7 @@ class Host(Source):
         return replace(self, host=host)
 
     def collect(self, window: Window, deadline: Deadline) -> Iterator[Item | Gap]:
-        """Yield a Reading per command, two of those that count sockets, and the packages of the window as Changes."""
+        """Yield a Reading per command, two of those that count sockets."""
         host = self.host or next(iter(self.scope.hosts), "")
         if not host:
             raise SourceError(GapKind.REJECTED, "no host is named, and the service has none", "set host, or --host")
@@ -78,7 +77,7 @@ class Host(Source):
         if clock is not None and abs(clock - begun) > _LATE:
             way = "ahead" if clock > begun else "behind"
             deadline.warn(f"the clock of {line(host, 80)} is {abs(clock - begun) / 60:.0f} min {way}")
-        yield from self._told(found, window, host, begun)
+        yield from self._told(found, host, begun)
         if missing := [part.about for part in asked if part.about not in {one.part.about for one in found}]:
             late = done.status == 124
             said = "its time was over before they were asked" if late else line(done.stderr, 300) or "it ended early"
@@ -90,14 +89,12 @@ class Host(Source):
                 hint="raise its timeout" if late else "is there a plain sh?",
             )
 
-    def _told(self, found: list[Answer], window: Window, host: str, begun: float) -> Iterator[Item | Gap]:
+    def _told(self, found: list[Answer], host: str, begun: float) -> Iterator[Item | Gap]:
         first = found[0].uptime if found else 0.0
         told: Reading | None = None
         for one in found:
             reading = self._reading(one, host, utc(round(begun + one.uptime - first)))
             yield reading
-            if one.part.about == "packages" and not reading.state:
-                yield from packages.changes(reading.stdout, line(host, 200), window.whole, reading.origin)
             if one.part.about == "sockets" and told is None:
                 told = reading
         if told and told.state:  # everything else may be missing; without this there is no look

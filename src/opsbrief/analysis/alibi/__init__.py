@@ -22,7 +22,7 @@ _ORDER = {
     Verdict.RULED_OUT: ("commits", "versions", "resources"),
 }
 #: In which order the coverage is said, for the first page has room for its first clauses only.
-_COVERED = ("versions", "freeze", "packages", "alarms", "resources", "commits")
+_COVERED = ("versions", "packages", "freeze", "alarms", "resources", "commits")
 
 
 def find(evidence: Evidence, found: Sequence[Finding]) -> Iterator[Finding]:
@@ -92,6 +92,10 @@ def _detail(parts: Sequence[Part], verdict: Verdict) -> Iterator[str]:
         firsts = [part.brief or next(iter(part.coverage), "") for part in sorted(parts, key=_place)]
         yield from (clause for clause in dict.fromkeys(firsts) if clause and clause not in said)
         said |= set(firsts)
+    else:  # what else has the verdict, beyond the headline's few clauses
+        more = [part.said for part in ranked if part.verdict is verdict and part.said and part.said not in said]
+        yield from more
+        said |= set(more)
     seen = dict.fromkeys(clause for part in ranked for clause in part.coverage)
     yield from (clause for clause in seen if clause not in said)
 

@@ -4,7 +4,7 @@ Alarms about the service are what it suffers. An alarm that came only after the 
 before it: it is told, and takes no verdict away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 from opsbrief import phrase
@@ -27,11 +27,14 @@ def look(ground: Ground) -> Part:
         unread = "alarms not looked at (no source of them)"
         return Part(kind="alarms", verdict=Verdict.CANNOT_TELL, said="", coverage=(unread,), weighs=False)
     events = list(once(event for outcome in outcomes for event in outcome.items if isinstance(event, Event)))
-    alarms = sorted((e for e in events if ground.near(e.at) and _concerns(e, ground)), key=lambda e: e.at)
+    near = [event for event in events if ground.near(event.at)]
+    ours = {name for name in {e.service for e in near} if ground.evidence.scope.infrastructure.concerns(name)}
+    alarms = sorted((event for event in near if _concerns(event, ours, ground)), key=lambda event: event.at)
+    told = {id(event) for event in alarms}
     onset = ground.first.onset.latest if ground.first and ground.first.onset else ground.evidence.window.end
     before = [event for event in alarms if event.at <= onset]
     later = [event for event in alarms if event.at > onset]
-    service = sum(ground.near(e.at) and _alarm(e) and e not in alarms for e in events)
+    service = sum(_alarm(event) and id(event) not in told for event in near)
     read = ", ".join(dict.fromkeys(outcome.source for outcome in outcomes))
     coverage = (
         *(f"{_one(events_, ground)}" for events_ in _grouped(before)[:3]),
@@ -69,13 +72,13 @@ def _alarm(event: Event) -> bool:
     return event.kind == "state" and event.state in BAD and event.state_type != "soft"
 
 
-def _concerns(event: Event, ground: Ground) -> bool:
+def _concerns(event: Event, ours: Collection[str], ground: Ground) -> bool:
     if event.kind == "downtime":
         ended = event.state.upper() in ("END", "ENDED", "STOPPED", "CANCELLED")
         return not ended and abs(event.at - ground.evidence.window.anchor.at) > _DEPLOY
     if event.kind == "restart":
         return _booted(event)
-    return _alarm(event) and ground.evidence.scope.infrastructure.concerns(event.service)
+    return _alarm(event) and event.service in ours
 
 
 def _grouped(events: Sequence[Event]) -> list[list[Event]]:

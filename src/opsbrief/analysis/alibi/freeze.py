@@ -33,9 +33,17 @@ def look(ground: Ground, parts: Sequence[Part]) -> Part | None:
         told = " and ".join(phrase.count(many, kind) for kind, many in kinds.items() if many)
         said = f"{agreed} broken: {told} during it"
         first = min(made, key=lambda change: change.at)
-        coverage = (f"{said}, first {ground.clock(first.at)} {first.ref[:60]}",)
-        basis = tuple(change.id for change in made[:20])
-        return Part(kind="freeze", verdict=Verdict.NOT_RULED_OUT, said=said, coverage=coverage, basis=basis)
+        coverage = (f"broken first at {ground.clock(first.at)} by {first.ref[: 10 if first.kind == 'commit' else 60]}",)
+        return Part(
+            kind="freeze",
+            verdict=Verdict.NOT_RULED_OUT,
+            said=said,
+            brief=said,
+            coverage=coverage,
+            basis=tuple(change.id for change in made[:20]),
+            # What broke it days before the window is told, but it says little of what began in the window.
+            weighs=any(change.at >= ground.suspect - DAY for change in made),
+        )
     verdicts = {part.kind: part.verdict for part in parts}
     if all(verdicts.get(kind) is Verdict.RULED_OUT for kind in ("commits", "versions", "resources")):
         said = f"{agreed} kept"

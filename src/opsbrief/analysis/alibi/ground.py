@@ -83,8 +83,8 @@ class Ground:
         return any(_under(stat.path, path) for stat in change.files for path in paths)
 
     @cached_property
-    def resources(self) -> list[Change]:
-        """Every resource that Puppet changed, failed to change, or would have changed, in the stretch."""
+    def touched(self) -> list[Change]:
+        """Every resource that was changed, failed to change, or would have been changed, in the stretch."""
         return sorted(
             (
                 c
@@ -93,6 +93,12 @@ class Ground:
             ),
             key=lambda change: change.at,
         )
+
+    @cached_property
+    def resources(self) -> list[Change]:
+        """Those of the resources that Puppet had in hand; a host's own package log tells of packages."""
+        own = {outcome.source for outcome in self.puppet}
+        return [c for c in self.touched if c.origin.source in own or not c.ref.startswith("Package[")]
 
     @cached_property
     def puppet(self) -> list[Outcome]:

@@ -57,12 +57,28 @@ def look(ground: Ground) -> Part:
 
 def _unnamed(runs: Sequence[Run], ground: Ground) -> list[Run]:
     """Return the runs that changed or failed something which no source names."""
-    told = {ground.evidence.scope.host(host) for change in ground.resources for host in change.hosts}
-    return [
+    own = ground.evidence.scope.host
+    told = {own(host) for change in ground.resources for host in change.hosts}
+    found = [
         run for run in runs
-        if (run.changed or run.failed or run.status == "changed") and not run.noop
-        and ground.evidence.scope.host(run.host) not in told
+        if (run.changed or run.failed or run.status == "changed") and not run.noop and own(run.host) not in told
     ]  # fmt: skip
+    brought = _brought(found, ground)
+    return [run for run in found if run not in brought]
+
+
+def _brought(runs: Sequence[Run], ground: Ground) -> list[Run]:
+    """Return the runs that brought a release to their node, of which the source tells as a deploy: one a node."""
+    own = ground.evidence.scope.host
+    found = []
+    for change in ground.evidence.items(Change):
+        if change.kind == "deploy" and change.origin.source in {outcome.source for outcome in ground.puppet}:
+            for host in {own(name) for name in change.hosts}:
+                later = [run for run in runs if own(run.host) == host and run.at >= change.at and run not in found]
+                # With more than one resource the run did something beside it, which nobody tells.
+                first = min(later, key=lambda run: run.at, default=None)
+                found += [first] if first and first.changed <= 1 and not first.failed else []
+    return found
 
 
 def _said(touched: Sequence[Change], unnamed: Sequence[Run], ground: Ground) -> str:

@@ -82,14 +82,13 @@ def _spans(runs: Sequence[Run], ground: Ground) -> bool:
 
 def _moved(seen: dict[str, list[Run]], ground: Ground) -> Iterator[_Doubt]:
     """Yield the nodes that got another version than they had; those are told apart by which one."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str], dict[str, None]] = {}
     for host, runs in seen.items():
-        for old, new in _steps(runs):
-            if not _harmless(old, new, ground):
-                found.setdefault((old, new), []).append(host)
+        for step in _steps(runs):
+            found.setdefault(step, {})[host] = None
     for (old, new), hosts in found.items():
-        names = tuple(dict.fromkeys(hosts))
-        yield _Doubt(Verdict.NOT_RULED_OUT, f"version {old[:10]} → {new[:10]}", names)
+        if not _harmless(old, new, ground):
+            yield _Doubt(Verdict.NOT_RULED_OUT, f"version {old[:10]} → {new[:10]}", tuple(hosts))
 
 
 def _steps(runs: Sequence[Run]) -> list[tuple[str, str]]:

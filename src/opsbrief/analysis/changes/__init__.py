@@ -90,7 +90,7 @@ def _applied(group: puppet.Group, window: Window, nodes: int, rank: int) -> Find
     said = group.said(nodes)
     return Finding(
         code="other-change",
-        subject=f"Puppet {group.version[:10]}".strip(),
+        subject="packages" if group.kind == "package" else f"Puppet {group.version[:10]}".strip(),
         verdict=Verdict.CHANGED,
         headline=f"{first if first == last else f'{first}–{last}'} {said}",
         detail=f"on {phrase.listed(list(group.hosts), 8)}" if len(group.hosts) > 1 else "",

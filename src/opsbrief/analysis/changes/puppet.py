@@ -1,6 +1,6 @@
 """What Puppet did to the nodes, told together: one line a version, not one a resource."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -16,6 +16,7 @@ _DID = {
     "applied": "Puppet applied",
     "arrived": "Puppet went to",
     "noop": "Puppet would change, but for noop,",
+    "package": "packages changed",  # by the package log of a host: whoever it was
 }
 
 
@@ -46,6 +47,7 @@ def groups(evidence: Evidence, since: datetime) -> list[Group]:
     """Return what happened from ``since`` to the end of the window, oldest first."""
     found: dict[tuple[str, str, str], Group] = {}
     own, end = evidence.scope.host, evidence.window.end
+    puppets = {run.origin.source for run in evidence.items(Run)}
 
     def group(kind: str, version: str, source: str, at: datetime) -> Group:
         made = found.setdefault((kind, version, source), Group(kind, version, source, at, at))
@@ -54,14 +56,16 @@ def groups(evidence: Evidence, since: datetime) -> list[Group]:
 
     for change in evidence.items(Change):
         if change.kind == "resource" and since <= change.at < end:
-            kind = _kind(change)
+            kind = _kind(change, puppets)
             mine = group(kind, change.version, change.origin.source, change.at)
             mine.hosts.update(dict.fromkeys(own(host) for host in change.hosts))
             mine.refs[change.ref[:100]] = None
             mine.basis.append(change.id)
     for run in _arrivals(list(evidence.items(Run))):
-        applied = found.get(("applied", run.version, run.origin.source))
-        if since <= run.at < end and (applied is None or own(run.host) not in applied.hosts):
+        told = any(
+            own(run.host) in one.hosts for key, one in found.items() if key[1:] == (run.version, run.origin.source)
+        )
+        if since <= run.at < end and not told:
             mine = group("arrived", run.version, run.origin.source, run.at)
             mine.hosts[own(run.host)] = None
             mine.basis.append(run.id)
@@ -73,7 +77,9 @@ def nodes(evidence: Evidence) -> int:
     return len({evidence.scope.host(run.host) for run in evidence.items(Run)})
 
 
-def _kind(change: Change) -> str:
+def _kind(change: Change, puppets: Collection[str]) -> str:
+    if change.ref.startswith("Package[") and change.origin.source not in puppets:
+        return "package"
     if change.state in ("failed", "noop"):
         return change.state
     return "drift" if change.corrective else "applied"

@@ -134,6 +134,7 @@ o=$(dmesg -T --level=emerg,alert,crit,err,warn) || exit $?
 printf '%s\n' "$o" | tail -n 40
 """
 
+# The offset of the host's time stands before its stamps, which have none; the newest line is the last one.
 _PACKAGES = r"""
 if [ -e /var/log/dpkg.log ]; then
   head -c 1 /var/log/dpkg.log >/dev/null || exit $?
@@ -142,8 +143,9 @@ if [ -e /var/log/dpkg.log ]; then
     [ -r $f ] && grep -E '^[0-9-]+ [0-9:]+ (install|upgrade|remove|purge) ' $f
   done | tail -n 200
 else
-  o=$(rpm -qa --queryformat '%{INSTALLTIME} %{NAME} %{VERSION}-%{RELEASE}\n') || exit $?
-  printf '%s\n' "$o" | sort -rn | head -n 200
+  o=$(rpm -qa --last) || exit $?
+  date +%z
+  printf '%s\n' "$o" | head -n 200 | awk '{ row[NR] = $0 } END { for (i = NR; i; i--) print row[i] }'
 fi
 """
 
@@ -186,7 +188,7 @@ def parts(since: datetime, until: datetime, ports: Sequence[int], processes: Seq
         Part("units", f"systemctl {failed}", f"systemctl --no-pager --plain --no-legend {failed}"),
         Part("kernel", "dmesg -T --level=emerg,alert,crit,err,warn | tail -n 40", _KERNEL),
         Part("journal", f"journalctl {journal}", f"journalctl --no-pager -o short-iso {journal}"),
-        Part("packages", "what dpkg.log or rpm -qa tells was installed, upgraded, removed", _PACKAGES),
+        Part("packages", "date +%z; tail -n 200 /var/log/dpkg.log, or rpm -qa --last", _PACKAGES),
     )
 
 

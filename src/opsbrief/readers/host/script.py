@@ -88,7 +88,7 @@ def _cut(stream: bytes, key: str) -> list[tuple[str, str, bytes]]:
     """Return name, value and what follows of each marker; statuses stay in what follows."""
     marks = list(re.finditer(rb"(?:^|\n)" + key.encode() + rb" (\w+) ([\d.]+)\n", stream))
     ends = [mark.start() for mark in marks[1:]] + [len(stream)]
-    return [(m[1].decode(), m[2].decode(), stream[m.end() : end]) for m, end in zip(marks, ends, strict=True)]
+    return [(m[1].decode(), m[2].decode(), stream[m.end() : end]) for m, end in zip(marks, ends, strict=False)]
 
 
 def _real(text: str) -> float | None:
