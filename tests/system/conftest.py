@@ -106,9 +106,9 @@ def sshd() -> Iterator[sshd_server.Sshd]:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Start PuppetDB beside the first tests where one of the others needs it: it takes longest of all."""
-    wanted = any("puppetdb" in getattr(item, "fixturenames", ()) for item in session.items)
-    if wanted and not session.config.option.collectonly:
-        session.stash[_AHEAD] = puppetdb_server.Ahead()
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    if "puppetdb" in wanted and not session.config.option.collectonly:
+        session.stash[_AHEAD] = puppetdb_server.Ahead(crowd="crowd" in wanted)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -125,3 +125,10 @@ def puppetdb(request: pytest.FixtureRequest) -> puppetdb_server.PuppetDb:
     except (puppetdb_server.MissingError, OSError, RuntimeError) as missing:
         absent("puppetdb", missing)
         raise
+
+
+@pytest.fixture(scope="session")
+def crowd(puppetdb: puppetdb_server.PuppetDb) -> puppetdb_server.PuppetDb:
+    """Return the PuppetDB with a thousand reports of twenty nodes in it."""
+    puppetdb.settle(puppetdb_server.CROWD)
+    return puppetdb

@@ -141,7 +141,7 @@ class PuppetDb:
         query = ["extract", [["function", "count"]], ["in", "transaction_uuid", ["array", uuids]]]
         self._until(lambda: self.ask("reports", query)[0]["count"] == len(uuids), "the reports are not stored")
 
-    def _until(self, done: Any, otherwise: str, seconds: float = 60) -> None:
+    def _until(self, done: Any, otherwise: str, seconds: float = 180) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if done():
@@ -371,7 +371,8 @@ def _certificates(folder: Path) -> None:
 class Ahead:
     """Starts the server in a thread of its own, beside whatever runs until somebody needs it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, crowd: bool) -> None:
+        self._crowd = crowd  # whether somebody needs it: other reports wait behind it
         self._up = threading.Event()
         self._over = threading.Event()
         self._server: PuppetDb | None = None
@@ -383,7 +384,8 @@ class Ahead:
         try:
             with running() as self._server:
                 self._up.set()
-                self._server.store(*CROWD)  # takes a while, too
+                if self._crowd:
+                    self._server.store(*CROWD)
                 self._over.wait()
         except BaseException as error:  # noqa: BLE001 - raised again by whoever needs the server
             self._lost = error

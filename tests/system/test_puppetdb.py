@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from tests.system.puppetdb import CROWD, NOW, READER, STRANGER, PuppetDb, event, report
+from tests.system.puppetdb import NOW, READER, STRANGER, PuppetDb, event, report
 
 from opsbrief.cli.probe import Question
 from opsbrief.cli.probe import ask as probe
@@ -191,15 +191,14 @@ def test_check_says_how_many_nodes_it_hears_of_and_how_old_the_newest_run_is(pup
     assert found.words == ("runs of 2 nodes, newest 2h 10m old",)
 
 
-def test_a_thousand_reports_are_read_whole_and_a_limit_says_what_is_left_out(puppetdb: PuppetDb) -> None:
-    puppetdb.settle(CROWD)
+def test_a_thousand_reports_are_read_whole_and_a_limit_says_what_is_left_out(crowd: PuppetDb) -> None:
     scope = Scope(infrastructure=Infrastructure(nodes=("many*",)))
-    runs, changes, gaps = read(Source(name="puppet", url=puppetdb.url, scope=scope))
+    runs, changes, gaps = read(Source(name="puppet", url=crowd.url, scope=scope))
     assert (len(runs), len(changes)) == (1000, 100)
     (gap,) = gaps
     assert gap.what.startswith("the run before the window of nodes many0.example, many1.example, many10.example, ")
     assert gap.what.endswith(" and 15 others")
-    runs, _, gaps = read(Source(name="puppet", url=puppetdb.url, scope=scope, max_reports=300))
+    runs, _, gaps = read(Source(name="puppet", url=crowd.url, scope=scope, max_reports=300))
     assert len(runs) == 300
     assert min(run.at for run in runs) > ago(47)
     assert "300 of 1,000 were read, the newest" in [gap.detail for gap in gaps]
