@@ -188,3 +188,15 @@ def test_placebo_deploys_give_an_error_rate_or_say_that_history_is_short() -> No
 def _placebo(values: np.ndarray, before: int) -> tuple[Finding, ...]:  # type: ignore[type-arg]  # any floats
     items = outcome("graphite", "graphite", series(values, before=before))
     return analyse(evidence(items, metrics=(M,), span=window(before=before)))
+
+
+def test_a_level_that_grew_less_than_last_week_is_said_to_be_less_than_that() -> None:
+    calm, grown = noise(31, level=50), noise(32, level=50)
+    calm[120:] += 20
+    grown[120:] += 60
+    found = shift(series(calm), series(grown, span="1-weeks-ago"), weeks=1)
+    assert (found.verdict, found.facts["direction"]) == (Verdict.CHANGED, "down")
+    assert found.before is not None
+    assert found.after is not None
+    assert found.after > found.before
+    assert "less than last week's same hours would give" in found.headline

@@ -100,7 +100,7 @@ def _numbers(metric: Metric, cases: Sequence[Case], chosen: Sequence[Case], shap
     """Return the facts of a metric or, with one case, of a series."""
     every = {case.series.host for case in cases if case.series.host}
     changed = sum(case.verdict is Verdict.CHANGED for case in cases)
-    shift = _typical(c.study.contrast.shift for c in chosen) or 0.0
+    shift = _direction(chosen)
     same = [c for c in chosen if c.study.form and c.study.form.shape == shape] or list(chosen)
     peaks = [c.study.peak for c in chosen if np.isfinite(c.study.peak)]
     facts: Facts = {
@@ -124,6 +124,19 @@ def _numbers(metric: Metric, cases: Sequence[Case], chosen: Sequence[Case], shap
         "rank": int(metric.rank),
     }
     return facts | _slopes(metric, same)
+
+
+def _direction(cases: Sequence[Case]) -> float:
+    """Return how far the series moved, by its sign up or down.
+
+    Where only a part of the values deviates, that part may lie to the other side than the level moved, and the levels
+    are what a reader sees. Beside last weeks' same hours they are not: a load may grow, and yet less than it does.
+    """
+    shift = _typical(c.study.contrast.shift for c in cases) or 0.0
+    before, after = _typical(c.study.before for c in cases), _typical(c.study.after for c in cases)
+    if before is None or after is None or any(c.study.weekly for c in cases) or shift * (after - before) >= 0:
+        return shift
+    return after - before
 
 
 def _first_reset(cases: Sequence[Case]) -> str | None:

@@ -39,6 +39,9 @@ def _said(finding: Finding, window: Window) -> str:
         parts = [f"{levels}{_where(finding)} for a while, then back"]
     else:
         parts = [f"{levels}{_where(finding)}"]
+    if finding.facts["weekly"] and _against(finding):
+        way = "less" if finding.facts["direction"] == "down" else "more"
+        parts.append(f"{way} than last week's same hours would give")
     parts.append(_began(finding, window))
     resets = finding.facts["resets"]
     if finding.shape == "sawtooth" and resets:
@@ -47,6 +50,14 @@ def _said(finding: Finding, window: Window) -> str:
         near = f", {near} of them within {restarts.NEAR} s of a restart" if near else ""
         parts.append(f"{falls} only at {phrase.count(int(resets), 'reset')}{near}")
     return ", ".join(part for part in parts if part)
+
+
+def _against(finding: Finding) -> bool:
+    """Whether the levels moved to the other side than the metric did beside last weeks' same hours."""
+    if finding.before is None or finding.after is None or finding.shape in ("silent", "noisier"):
+        return False
+    moved = finding.after - finding.before
+    return moved < 0 if finding.facts["direction"] == "up" else moved > 0 and finding.facts["direction"] == "down"
 
 
 def _where(finding: Finding) -> str:
