@@ -48,7 +48,7 @@ class Host(Source):
         default=(), metadata={"help": "names of the service's processes, or a word of their arguments", "single": True}
     )
     pause: float = field(
-        default=5.0, metadata={"help": "time between the two counts of sockets; 0: count once", "duration": True}
+        default=5.0, metadata={"help": "time between the two counts of sockets", "duration": True}
     )
 
     def at(self, host: str) -> "Host":

@@ -73,9 +73,9 @@ class Shell:
         """Yield path, time of last change (epoch) and content of each file that the patterns of paths match.
 
         ``*``, ``?`` and ``[...]`` mean what they mean to a shell, a leading ``~/`` is the home there; nothing else
-        is special. With ``since`` (epoch), only files changed since then. Files that cannot be read are left out and
-        said as a warning. Raises SourceError: UNAVAILABLE when nothing matches, TRUNCATED after ``cap`` bytes, and
-        as ``run`` does.
+        is special. With ``since`` (epoch), only files changed since then, by GNU find and tar. Files that cannot be
+        read are left out and said as a warning. Raises SourceError: UNAVAILABLE when nothing matches, TRUNCATED
+        after ``cap`` bytes, and as ``run`` does.
         """
         named = line(", ".join(patterns), 200)
         tar = 'tar -chPf - -- "$@"'
