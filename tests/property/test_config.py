@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsbrief.cli.config import nest
-from opsbrief.cli.draft import Answers, Guess, Server, compress, quote, quoted, text
+from opsbrief.cli.draft import Answers, Server, compress, quote, quoted, text
 from opsbrief.config import load
 from opsbrief.config.check import Checker
 from opsbrief.config.hosts import expand
@@ -134,7 +134,8 @@ answers = st.builds(
     deploy_log=st.just("") | PATHS,
     hosts=st.lists(NAMES, max_size=3).map(tuple),
     query=st.just("") | PATHS,
-    metrics=st.lists(st.builds(Guess, target=PATHS, name=PATHS, worse=st.just("up")), max_size=2).map(tuple),
+    targets=st.lists(PATHS, max_size=2).map(tuple),
+    dashboard=st.booleans(),
 )
 
 

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LIMIT = 220
+LIMIT = 110
 USUAL = 40  # connections that a healthy one keeps
 
 

@@ -120,7 +120,7 @@ def watched(server: icinga.Icinga, room: Path, stop: threading.Event) -> None:
     states = ("OK", "WARNING", "CRITICAL")
     while not stop.wait(3):
         count = int((room / "open").read_text() or 0)
-        state = (count > 120) + (count > 180)
+        state = (count > 60) + (count > 90)
         server.result(HOST, "connections", state, time.time(), f"{states[state]} - {count} established")
 
 

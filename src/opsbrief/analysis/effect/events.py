@@ -55,14 +55,12 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
     before, during, after = (found[name] for name in phases.NAMES)
     answer = left(before or Estimate(0.0, 0.0, 0.0, 0), during, after) if during and after else None
     verdict = phases.verdict(answer, phases.lasted(window).total_seconds() >= late)
-    if answer is None:  # too few to be told from none, however long the fix has been in
-        verdict = Verdict.UNCHANGED if split["after"] else Verdict.TOO_EARLY
-    elif verdict is Verdict.TOO_EARLY and answer.low > _STILL:
-        verdict = Verdict.UNCHANGED
-    elif during and not split["after"]:
+    if during and not split["after"]:
         # None at all: whether some would have come by now decides, not how well their old rate is known.
         awaited = during.value * hours["after"] >= _AWAITED and phases.lasted(window).total_seconds() >= late
         verdict = Verdict.FIXED if awaited else Verdict.TOO_EARLY
+    elif answer is None or (verdict is Verdict.TOO_EARLY and answer.low > _STILL):
+        verdict = Verdict.UNCHANGED  # they go on
     verdict = _WORDS.get(verdict, verdict)
     counts = [len(split[name]) for name in phases.NAMES]
     rate = found["during"].value if found["during"] else 0.0
