@@ -1,7 +1,6 @@
 """A real collectd (from Debian's package, unpacked): it watches this machine and writes where it is told.
 
-``python -m tests.system.collectd install`` fills the cache and says what could not be had.
-``python -m tests.system.collectd record`` writes the names of each layout to tests/recorded/collectd.
+``python -m tests.system.collectd`` writes the names of each layout to tests/recorded/collectd.
 
 One process has as many ``write_graphite`` nodes as there are layouts, each with its own options and, where a
 layout leaves room for it, its own prefix. It is an ordinary user's and has no files but those in its room.
@@ -237,21 +236,5 @@ def record(folder: Path, seconds: float = 8) -> dict[str, int]:
     return counts
 
 
-def main() -> int:
-    """Fill the cache or record names; return 1 when something could not be had."""
-    if sys.argv[1:] not in (["install"], ["record"]):
-        sys.stdout.write("usage: python -m tests.system.collectd install|record\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"collectd: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"collectd: in {where}\n")
-    if sys.argv[1:] == ["record"]:
-        sys.stdout.write(f"{record(RECORDED)}\n")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.stdout.write(f"{record(RECORDED)}\n")

@@ -1,7 +1,5 @@
 """A real Exim (from Debian's package, unpacked) as an ordinary user on free ports, and what it received.
 
-``python -m tests.system.exim install`` fills the cache and says what could not be had.
-
 One server with a port for each way a relay can be: STARTTLS with login, TLS from the first byte with
 login, in clear without login, in clear and only for small messages, and with an expired certificate.
 """
@@ -12,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -250,21 +247,3 @@ def _await(server: Exim, process: "subprocess.Popen[bytes]") -> None:
             return
         time.sleep(0.02)
     raise MissingError(f"Exim does not start: {(server.room / 'said').read_text()[-500:]}")
-
-
-def main() -> int:
-    """Fill the cache; return 1 when it could not be had."""
-    if sys.argv[1:] != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.exim install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"exim: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"exim: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

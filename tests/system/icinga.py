@@ -1,7 +1,5 @@
 """A real Icinga 2 (from Debian's packages, unpacked) as an ordinary user: its API and its compat log.
 
-``python -m tests.system.icinga install`` fills the cache and says what could not be had.
-
 No check runs by itself: results are fed, with times of the past, as its API allows.
 """
 
@@ -10,7 +8,6 @@ import grp
 import os
 import pwd
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -225,21 +222,3 @@ def _await(server: Icinga, process: "subprocess.Popen[bytes]") -> None:
                 return
         time.sleep(0.1)
     raise MissingError(f"Icinga does not start: {(server.room / 'said').read_text()[-800:]}")
-
-
-def main() -> int:
-    """Fill the cache; return 1 when it could not be had."""
-    if sys.argv[1:] != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.icinga install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"icinga: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"icinga: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,5 @@
 """Everywhere that the history of a real Icinga 2 lives, as an ordinary user (all from Debian's packages, unpacked).
 
-``python -m tests.system.icingaweb install`` fills the cache and says what could not be had.
-
 Icinga 2 writes to Redis and, through its IDO, to PostgreSQL; the Icinga DB daemon takes it from Redis to PostgreSQL;
 Icinga Web shows both with Icinga DB Web and the monitoring module, on PHP's own server. Icinga's ElasticsearchWriter
 posts to whatever listens at the port it is given.
@@ -9,7 +7,6 @@ posts to whatever listens at the port it is given.
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -292,21 +289,3 @@ def _await(site: Site, what: str, path: str, word: str) -> None:
                 return
         time.sleep(0.1)
     raise MissingError(f"{what}: {last}; {_said(site.room, 'php')} {_said(site.room, 'icingadb')}")
-
-
-def main() -> int:
-    """Fill the cache; return 1 when it could not be had."""
-    if sys.argv[1:] != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.icingaweb install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"icingaweb: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"icingaweb: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

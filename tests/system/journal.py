@@ -1,12 +1,8 @@
-"""Real journal files: ``systemd-journal-remote`` (from Debian's package, unpacked) makes them of export text.
-
-``python -m tests.system.journal install`` fills the cache and says what could not be had.
-"""
+"""Real journal files: ``systemd-journal-remote`` (from Debian's package, unpacked) makes them of export text."""
 
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -54,21 +50,3 @@ def _field(name: str, value: str | int | bytes) -> bytes:
     if any(byte < 32 or byte == 127 for byte in raw):
         return name.encode() + b"\n" + len(raw).to_bytes(8, "little") + raw + b"\n"
     return name.encode() + b"=" + raw + b"\n"
-
-
-def main() -> int:
-    """Fill the cache; return 1 when it could not be had."""
-    if sys.argv[1:] != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.journal install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"journal: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"journal: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

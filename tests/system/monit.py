@@ -1,7 +1,5 @@
 """A real Monit (from Debian's package, unpacked) as an ordinary user, and an application that it restarts.
 
-``python -m tests.system.monit install`` fills the cache and says what could not be had.
-
 The application answers HTTP until it is told to hang; Monit sees that in its next cycles and restarts it.
 """
 
@@ -9,7 +7,6 @@ import base64
 import http.client
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
@@ -172,21 +169,3 @@ def _await(server: Monit, process: "subprocess.Popen[bytes]") -> None:
             return
         time.sleep(0.05)
     raise MissingError(f"Monit does not start: {(server.room / 'said').read_text()[-500:]}")
-
-
-def main() -> int:
-    """Fill the cache; return 1 when it could not be had."""
-    if sys.argv[1:] != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.monit install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"monit: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"monit: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,8 @@
-"""A real Prometheus (from Debian's package, unpacked) on a free port, with a history that is written before it starts.
-
-``python -m tests.system.prometheus install`` fills the cache and says what could not be had.
-"""
+"""A real Prometheus (from Debian's package, unpacked), with a history that is written before it starts."""
 
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -89,21 +85,3 @@ def running(samples: Sequence[str]) -> Iterator[Prometheus]:
         with serving("prometheus", command, {"PATH": os.environ["PATH"]}, room):
             await_answer(f"http://127.0.0.1:{port}/-/ready", room / "run" / "prometheus.log")
             yield Prometheus(f"http://127.0.0.1:{port}")
-
-
-def main() -> int:
-    """Fill the cache; return 1 when something could not be had."""
-    if sys.argv[1:] != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.prometheus install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"prometheus: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"prometheus: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,7 +1,5 @@
 """A real PuppetDB with its PostgreSQL (from Debian's packages, unpacked) as an ordinary user, fed by its own commands.
 
-``python -m tests.system.puppetdb install`` fills the cache and says what could not be had.
-
 PuppetDB comes as Clojure source, which every start compiles anew: 35 to 45 seconds of CPU. Compiling it once, which
 costs about as much as one such start, makes each further one a matter of 11. So the machine that runs the tests once
 loses nothing by it, ``scripts/test`` compiles beside the downloads of the other servers, and the start of the server
@@ -12,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -403,21 +400,3 @@ class Ahead:
     def stop(self) -> None:
         self._over.set()
         self._thread.join(300)  # it may still be starting, and must not be left behind
-
-
-def main() -> int:
-    """Fill the cache; return 1 when it could not be had."""
-    if sys.argv[1:] != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.puppetdb install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"puppetdb: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"puppetdb: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

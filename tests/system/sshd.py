@@ -1,7 +1,5 @@
 """A real sshd (from Debian's package, unpacked) as an ordinary user, who logs in as ``ops``.
 
-``python -m tests.system.sshd install`` fills the cache and says what could not be had.
-
 sshd looks up who logs in; libnss-wrapper shows it a list of users of our own, so that whoever runs the tests gets in
 as ``ops``, with a shell and a home, and nothing of this machine is changed. Keys are made anew for each run.
 """
@@ -9,10 +7,9 @@ as ``ops``, with a shell and a home, and nothing of this machine is changed. Key
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,21 +191,3 @@ def _await(log: Path, process: "subprocess.Popen[bytes]") -> None:
             return
         time.sleep(0.02)
     raise MissingError(f"sshd does not start: {log.read_text(errors='replace')[-500:] if log.exists() else ''}")
-
-
-def main(argv: Sequence[str]) -> int:
-    """Fill the cache; return 1 when it could not be had."""
-    if list(argv) != ["install"]:
-        sys.stdout.write("usage: python -m tests.system.sshd install\n")
-        return 2
-    try:
-        where = install()
-    except (MissingError, OSError, subprocess.SubprocessError) as error:
-        sys.stdout.write(f"sshd: missing: {error}\n")
-        return 1
-    sys.stdout.write(f"sshd: in {where}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
