@@ -104,10 +104,11 @@ def sshd() -> Iterator[sshd_server.Sshd]:
         yield server
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Start PuppetDB beside the first tests where one of the others needs it: it takes longest of all."""
-    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    if "puppetdb" in wanted and not session.config.option.collectonly:
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Start PuppetDB beside the first of these tests where another one needs it: it takes longest of all."""
+    session = item.session
+    wanted = {name for one in session.items for name in getattr(one, "fixturenames", ())}
+    if "puppetdb" in wanted and _AHEAD not in session.stash:
         session.stash[_AHEAD] = puppetdb_server.Ahead(crowd="crowd" in wanted)
 
 

@@ -9,6 +9,7 @@ with everything that has bitten clients before: a zone that is not UTC, an answe
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -235,10 +236,16 @@ class Graphite:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback that nothing listens on.
+
+    Not one of those that the kernel gives away: until the server that it is for listens, an outgoing connection of
+    another test could take it.
+    """
+    while True:
+        port = secrets.randbelow(20_000) + 11_000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

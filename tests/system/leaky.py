@@ -3,9 +3,9 @@
     leaky.py ROOM HEALTH
 
 ROOM/mode holds "healthy" or "leaking", ROOM/service the port that it serves on. Once a second its clients open four
-connections more; how many are open stands in ROOM/open. With more than ``LIMIT`` it no longer answers on the
-port HEALTH, so that Monit restarts it. ROOM/shop.log gets what a shop would log. It forks away, because Monit waits
-for its start program; with 0 for HEALTH it does not, and nobody can ask it.
+connections more, eight while it leaks; how many are open stands in ROOM/open. With more than ``LIMIT`` it no longer
+answers on the port HEALTH, so that Monit restarts it. ROOM/shop.log gets what a shop would log. It forks away, because
+Monit waits for its start program; with 0 for HEALTH it does not, and nobody can ask it.
 """
 
 import http.server
@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LIMIT = 110
+LIMIT = 200
 USUAL = 40  # connections that a healthy one keeps
 
 
@@ -44,7 +44,7 @@ def main(room: Path, health: int) -> None:
         log.write("INFO ready\n")
         for second in range(100_000):
             leaking = (room / "mode").read_text() == "leaking"
-            for _ in range(4):
+            for _ in range(8 if leaking else 4):
                 clients.append(socket.create_connection(listener.getsockname()))
                 server.append(listener.accept()[0])
                 log.write(f"INFO request {second} answered in {second % 40 + 3} ms\n")
