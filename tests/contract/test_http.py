@@ -43,10 +43,12 @@ def ask(url: str, timeout: float = TIMEOUT, **options: object) -> Tray[object]:
 
 @pytest.mark.parametrize(("fault", "kind"), CASES)
 def test_every_fault_ends_in_time_with_its_kind(fault: str, kind: GapKind) -> None:
+    # What is too large is only known once so much of it has come: a busy machine may take it.
+    timeout = 10 * TIMEOUT if kind is GapKind.TRUNCATED else TIMEOUT
     started = time.monotonic()
     with peer(FAULTS[fault]) as server:
-        tray = ask(server.url)
-    assert time.monotonic() - started < TIMEOUT + 1.5
+        tray = ask(server.url, timeout)
+    assert time.monotonic() - started < timeout + 1.5
     assert not tray.traceback
     assert [gap.kind for gap in tray.gaps] == [kind]
 

@@ -156,7 +156,7 @@ def test_the_mail_answers_the_first_one_in_its_thread(opsbrief: Run, mended: Pat
     program.chmod(0o755)
     mail = f"deliver:\n  mail: {{sendmail: [{program}], from: ops@example.com, to: [dev@example.com]}}\n"
     story = (mended / "opsbrief.yaml").read_text(encoding="utf-8")
-    for place in ("whisper", "logs/", "repos/", "deploy.log", "icinga.log", "monit/"):
+    for place in ("whisper", "logs/", "repos/", "deploy.log", "icinga.log", "monit/", "reports/"):
         story = re.sub(rf"((?:path|log): \"?){place}", rf"\g<1>{mended}/{place}", story)
     config.write_text(f"{story}\n{mail}", encoding="utf-8")
     assert opsbrief("--config", config, "send", first).returncode == 0

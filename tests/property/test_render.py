@@ -15,7 +15,7 @@ from tests.golden import story
 from opsbrief.compose import compose
 from opsbrief.errors import GapKind
 from opsbrief.model.brief import Brief, Cell, Column, Line, Paragraph, Scorecard, Section, Table, Verbatim
-from opsbrief.model.evidence import Change, Evidence, Gap, LogSample, Outcome, Release, Series
+from opsbrief.model.evidence import Change, Evidence, Gap, LogSample, Outcome, Release, Run, Series
 from opsbrief.model.finding import Finding
 from opsbrief.render import data, html, markdown, svg, terminal, text
 from opsbrief.text import clean, line
@@ -96,6 +96,8 @@ def hostile(word: str, other: str) -> tuple[Evidence, list[Finding]]:
                     changed = replace(item, summary=clean(word), ref=line(other), author=line(word))
                 case Release():
                     changed = replace(item, base=line(word), head=line(other))
+                case Run():
+                    changed = replace(item, host=line(word), version=line(other), stated=line(word))
                 case _:
                     changed = replace(item, host=line(word), service=line(other))
             items.append(replace(changed, origin=origin))

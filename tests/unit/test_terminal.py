@@ -24,7 +24,7 @@ def test_verdicts_differ_by_sign_and_not_only_by_colour() -> None:
     page = shown()
     assert "■ connections" in page
     assert "● infrastructure" in page
-    assert "○ icinga" in page
+    assert "○ haproxy" in page
 
 
 def test_colours_only_where_there_are_colours() -> None:
