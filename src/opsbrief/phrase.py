@@ -5,15 +5,22 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"))
+
 
 def number(value: float | None, unit: str = "") -> str:
-    """Return ``value`` with three significant digits and its unit: 0.02, 1.2 ms, 41, 9,310, 12%; NaN is "no data"."""
+    """Return ``value`` with three significant digits and its unit; NaN is "no data".
+
+    0.02, 1.2 ms, 41, 9,310, 12%; from a million on with a prefix: 1.59 GB, 4.2 M requests, 1.46 G.
+    """
     if value is None or math.isnan(value):
         return "no data"
-    text = _digits(value)
+    factor, prefix = next(((f, p) for f, p in _PREFIXES if f <= abs(value) < 1e15), (1.0, ""))
+    text = f"{_digits(value / factor)} {prefix}".rstrip()
     if not unit:
         return text
-    return f"{text}{unit}" if unit == "%" or unit.startswith("/") else f"{text} {unit}"
+    close = unit == "%" or unit.startswith("/") or (prefix and unit.split("/", maxsplit=1)[0] == "B")
+    return f"{text}{unit}" if close else f"{text} {unit}"
 
 
 def _digits(value: float) -> str:

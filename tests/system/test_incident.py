@@ -52,11 +52,9 @@ defaults: {{baseline: ["before:1m"]}}
 services:
   shop:
     hosts: [{host}]
-    dashboard: {{kind: collectd, ports: [{service}], prefix: live, rank: false}}
     metrics: [{{name: connections, worse: up, unit: conn, key: true,
                target: "live.{{host}}.tcpconns-{service}-local.tcp_connections-ESTABLISHED"}}]
     logs: {{query: "program:incident"}}
-    infrastructure: {{freeze: "mon-sun"}}
 deliver:
   mail: {{smtp: localhost, port: {port}, ca_file: "{ca}", user: "{user}", password: {{env: MAIL_PASSWORD}},
          from: ops@example.com, to: {dev}}}

@@ -47,9 +47,7 @@ class Host(Source):
     process: tuple[str, ...] = field(
         default=(), metadata={"help": "names of the service's processes, or a word of their arguments", "single": True}
     )
-    pause: float = field(
-        default=5.0, metadata={"help": "time between the two counts of sockets", "duration": True}
-    )
+    pause: float = field(default=5.0, metadata={"help": "time between the two counts of sockets", "duration": True})
 
     def at(self, host: str) -> "Host":
         """See Look."""
