@@ -2,8 +2,9 @@
 
     leaky.py ROOM HEALTH
 
-ROOM/mode holds "healthy" or "leaking", ROOM/service the port that it serves on. Once a second its clients open four
-connections more, eight while it leaks; how many are open stands in ROOM/open. With more than ``LIMIT`` it no longer
+ROOM/mode holds "healthy", "leaking" or "holding", ROOM/service the port that it serves on. Once a second its clients
+open four connections more, eight while it leaks, none while it only holds what it has; how many are open stands in
+ROOM/open. With more than ``LIMIT`` it no longer
 answers on the port HEALTH, so that Monit restarts it. ROOM/shop.log gets what a shop would log. It forks away, because
 Monit waits for its start program; with 0 for HEALTH it does not, and nobody can ask it.
 """
@@ -43,8 +44,9 @@ def main(room: Path, health: int) -> None:
     with (room / "shop.log").open("a", buffering=1) as log:
         log.write("INFO ready\n")
         for second in range(100_000):
-            leaking = (room / "mode").read_text() == "leaking"
-            for _ in range(8 if leaking else 4):
+            mode = (room / "mode").read_text()
+            leaking = mode != "healthy"
+            for _ in range({"healthy": 4, "leaking": 8}.get(mode, 0)):
                 clients.append(socket.create_connection(listener.getsockname()))
                 server.append(listener.accept()[0])
                 log.write(f"INFO request {second} answered in {second % 40 + 3} ms\n")

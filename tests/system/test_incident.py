@@ -92,10 +92,12 @@ class Incident:
         (self.application.room / "mode").write_text(mode)
 
     def filling(self) -> None:
-        """Wait until it holds more than it did before the release, with some time left until its next restart."""
+        """Wait until it holds far more than before the release, and let it keep that while somebody looks."""
         end = time.monotonic() + 60
-        while not 70 <= int((self.application.room / "open").read_text() or 0) < 100 and time.monotonic() < end:
+        while not 100 <= int((self.application.room / "open").read_text() or 0) < 150 and time.monotonic() < end:
             time.sleep(0.2)
+        (self.application.room / "mode").write_text("holding")
+        time.sleep(3)
 
     def agent(self, ago: float = 0.0) -> None:
         """Let the host's Puppet agent run: it finds everything as the infrastructure's last commit wants it."""
