@@ -4,20 +4,23 @@ And how several workers share the tests: those of the real servers stay together
 once, and the tests of a file stay together, because they share what was expensive to make.
 """
 
-from pathlib import Path
-
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("opsbrief", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("opsbrief")
 
-_SYSTEM = Path(__file__).parent / "system"
+
+class Shared(LoadScopeScheduling):
+    """Gives a worker what belongs together, the largest parts first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        """Return the name of the part that a test belongs to."""
+        return "system" if nodeid.startswith("tests/system/") else nodeid.partition("::")[0]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Name the group of each test."""
-    for item in items:
-        group = "system" if item.path.is_relative_to(_SYSTEM) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Shared:
+    """See xdist."""
+    return Shared(config, log)

@@ -179,23 +179,23 @@ def test_without_colours_where_none_are_wanted(terminal: Start) -> None:
 
 
 def test_a_dumb_terminal_gets_a_line_a_tick(terminal: Start) -> None:
-    watch = terminal("--until", "now+3s", TERM="dumb")
+    watch = terminal("--until", "now+12s", TERM="dumb")
     assert watch.end() == 0
     assert b"\x1b" not in watch.said
     assert watch.said.count(b"shop: connections rising") >= 2
 
 
 def test_in_a_pipe_each_tick_is_one_line(opsbrief: Run, story: Path) -> None:
-    done = opsbrief("watch", "--since", "deploy", "--every", "1s", "--until", "now+3s", cwd=story)
+    done = opsbrief("watch", "--since", "deploy", "--every", "1s", "--until", "now+12s", cwd=story)
     lines = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
-    assert 2 <= len(lines) <= 5
+    assert 2 <= len(lines) <= 14
     assert all("shop: connections rising since release 2.14.0" in line for line in lines)
     assert "found     since deploy" in done.stderr
 
 
 def test_json_is_one_object_a_tick_and_nothing_else(opsbrief: Run, story: Path) -> None:
-    done = opsbrief("watch", "--since", "deploy", "--every", "1s", "--until", "now+3s", "--json", cwd=story)
+    done = opsbrief("watch", "--since", "deploy", "--every", "1s", "--until", "now+12s", "--json", cwd=story)
     ticks = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
     assert [tick["tick"] for tick in ticks] == list(range(1, len(ticks) + 1))

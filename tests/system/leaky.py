@@ -4,9 +4,9 @@
 
 ROOM/mode holds "healthy", "leaking" or "holding", ROOM/service the port that it serves on. Once a second its clients
 open four connections more, eight while it leaks, none while it only holds what it has; how many are open stands in
-ROOM/open. With more than ``LIMIT`` it no longer
-answers on the port HEALTH, so that Monit restarts it. ROOM/shop.log gets what a shop would log. It forks away, because
-Monit waits for its start program; with 0 for HEALTH it does not, and nobody can ask it.
+ROOM/open. With more than ``LIMIT`` it no longer answers on the port HEALTH, so that Monit restarts it. ROOM/shop.log
+gets what a shop would log. It forks away, because Monit waits for its start program; with 0 for HEALTH it does not, and
+nobody can ask it.
 """
 
 import http.server
