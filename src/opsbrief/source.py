@@ -17,6 +17,7 @@ from opsbrief.secret import Secret
 from opsbrief.transport.deadline import Deadline
 
 if TYPE_CHECKING:
+    from opsbrief.transport.dial import Dial
     from opsbrief.transport.http import Client
     from opsbrief.transport.ssh import Shell
 
@@ -143,7 +144,7 @@ class Ssh:
     )
 
     def open(self, host: str, deadline: Deadline) -> "AbstractContextManager[Shell]":
-        """Return a shell on ``host`` for a ``with`` block: ``run``, ``script``, ``files``.
+        """Return a shell on ``host`` for a ``with`` block: ``run``, ``script``, ``files``, ``forward``.
 
         Host keys are checked whatever the configuration says, and nobody is asked for a password.
         Raises SourceError, perhaps with the first command only, see ``transport.ssh.connect``.
@@ -177,8 +178,8 @@ class Web(Source):
     proxy: str = field(default="", metadata={"help": "proxy URL; the environment is not read", "url": True})
     headers: Mapping[str, str] = field(default_factory=dict, metadata={"help": "more request headers"})
 
-    def client(self, deadline: Deadline, **options: int) -> "Client":
-        """Return the HTTP client for this source's base URL; use it in a ``with`` block."""
+    def client(self, deadline: Deadline, *, dial: "Dial | None" = None, **options: int) -> "Client":
+        """Return the HTTP client for this source's base URL, over ``dial`` where it is given; use it in a ``with``."""
         # Imported here: requests costs ten times an empty interpreter and --help needs none of it.
         from opsbrief.transport.http import Client  # noqa: PLC0415
         from opsbrief.transport.login import Auth, Tls  # noqa: PLC0415 - same
@@ -196,7 +197,9 @@ class Web(Source):
             headers={key: value.reveal() for key, value in login.headers.items()},
         )
         tls = Tls(ca_file=self.tls.ca_file, cert=self.tls.cert, key=self.tls.key, insecure=self.tls.insecure)
-        return Client(self.url, deadline, auth=auth, tls=tls, proxy=self.proxy, headers=self.headers, **options)
+        return Client(
+            self.url, deadline, auth=auth, tls=tls, proxy=self.proxy, headers=self.headers, dial=dial, **options
+        )
 
 
 def _open(secret: Secret | str | None) -> str:

@@ -50,7 +50,7 @@ EXTRA: dict[str, dict[str, Any]] = {
 #: What a source needs so that it asks a host over SSH, beside host and ssh.
 OVER_SSH: dict[str, dict[str, Any]] = {
     "collectd": {"path": "/var/lib/collectd"},
-    "monit": {"log": "/var/log/monit.log"},
+    "monit": {"log": "/var/log/monit.log", "url": "http://127.0.0.1:2812"},
     "puppetreport": {"path": "/var/lib/puppet/reports/*/*.yaml"},
 }
 

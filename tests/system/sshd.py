@@ -35,6 +35,7 @@ StrictModes no
 UseDNS no
 LogLevel VERBOSE
 MaxSessions {sessions}
+AllowTcpForwarding {forwarding}
 """
 
 
@@ -106,7 +107,9 @@ def install() -> Path:
 
 
 @contextmanager
-def running(*, sessions: int = 10, room: Path | None = None, packages: str | None = None) -> Iterator[Sshd]:
+def running(
+    *, sessions: int = 10, room: Path | None = None, packages: str | None = None, forwarding: str = "yes"
+) -> Iterator[Sshd]:
     """Start sshd, in the ``room`` of another one where both are to share their keys. Raises MissingError.
 
     ``packages`` is what visitors find in place of this machine's package log, which tells what the tests installed.
@@ -122,7 +125,8 @@ def running(*, sessions: int = 10, room: Path | None = None, packages: str | Non
             _program(root, server.room / "program")
         server.known_hosts.write_text(f"[127.0.0.1]:{server.port} {server.host_key()}\n")
         config = server.room / f"sshd_config-{server.port}"
-        config.write_text(_CONFIG.format(room=server.room, port=server.port, sessions=sessions))
+        settings = _CONFIG.format(room=server.room, port=server.port, sessions=sessions, forwarding=forwarding)
+        config.write_text(settings)
         _give(server.room)
         log = server.room / f"sshd-{server.port}.log"
         # A process group of its own: sshd forks a process for each visitor.

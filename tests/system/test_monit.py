@@ -12,6 +12,7 @@ import pytest
 from tests.system import monit as monit_server
 from tests.system import sshd as sshd_server
 from tests.system.conftest import absent
+from tests.system.graphite import free_port
 
 from opsbrief.codec import encode
 from opsbrief.collect import collect
@@ -88,6 +89,67 @@ def test_its_log_and_status_on_the_host_tell_the_same_over_ssh(
     assert {one.host for one in there.items(Event)} == {"127.0.0.1"}
     assert not [gap for gap in there.gaps if "before" in gap.what], "the packed file reaches back far enough"
     assert monit_server.PASSWORD not in str(encode(there))
+
+
+@pytest.fixture(params=["openssh", "paramiko"])
+def via(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_its_pages_tell_the_same_through_the_host(monit: monit_server.Monit, sshd: sshd_server.Sshd, via: str) -> None:
+    end = datetime.now(UTC)
+    here = ask(end, url=monit.url, auth=FULL)
+    there = ask(end, url=monit.url, auth=FULL, host="127.0.0.1", ssh=Ssh(**sshd.options(via=via)))
+    assert story(here)
+    assert story(there) == story(here)
+    assert {one.host for one in there.items(Event)} == {"127.0.0.1"}
+    assert f"one line of ssh 127.0.0.1 curl {monit.url}/_viewlog" in {one.origin.query for one in there.items(Event)}
+    assert monit_server.PASSWORD not in str(encode(there))
+
+
+def test_its_log_is_read_there_and_its_status_asked_there(
+    monit: monit_server.Monit, sshd: sshd_server.Sshd, via: str
+) -> None:
+    evidence = ask(
+        log=f"{monit.room}/monit.log*", url=monit.url.replace("127.0.0.1", "{host}"), auth=READ_ONLY,
+        host="127.0.0.1", ssh=Ssh(**sshd.options(via=via)),
+    )  # fmt: skip
+    restarts = [one for one in evidence.items(Event) if one.kind == "restart"]
+    assert len(restarts) == monit.log.read_text().count("trying to restart")
+    assert not [gap for gap in evidence.gaps if gap.kind is not GapKind.UNAVAILABLE], "the status needs no full user"
+
+
+def test_a_port_that_nobody_listens_on_there_is_said_and_the_log_kept(
+    monit: monit_server.Monit, sshd: sshd_server.Sshd, via: str
+) -> None:
+    options: dict[str, Any] = {"host": "127.0.0.1", "ssh": Ssh(**sshd.options(via=via))}
+    nobody = f"http://127.0.0.1:{free_port()}"
+    (gap,) = ask(url=nobody, auth=FULL, **options).gaps
+    assert gap.kind is GapKind.UNREACHABLE
+    assert f"cannot connect to {nobody.removeprefix('http://')}: conn" in gap.detail
+    assert "is the server running there" in gap.hint
+    both = ask(url=nobody, auth=FULL, log=str(monit.log), **options)
+    assert both.items(Event)
+    assert "the pages of Monit on 127.0.0.1" in {gap.what for gap in both.gaps}
+
+
+def test_a_host_that_forwards_nothing_says_so(monit: monit_server.Monit, sshd: sshd_server.Sshd, via: str) -> None:
+    with sshd_server.running(room=sshd.room, forwarding="no") as server:
+        evidence = ask(url=monit.url, auth=FULL, host="127.0.0.1", ssh=Ssh(**server.options(via=via)))
+    (gap,) = evidence.gaps
+    assert gap.kind is GapKind.UNAVAILABLE
+    assert "does not forward" in gap.detail
+    assert "administratively prohibited" in gap.detail
+    assert "AllowTcpForwarding" in gap.hint
+
+
+def test_a_wrong_password_is_said_through_the_host_too(
+    monit: monit_server.Monit, sshd: sshd_server.Sshd, via: str
+) -> None:
+    wrong = Login(user=monit_server.ADMIN, password=Secret("CANARY-wrong"))
+    evidence = ask(url=monit.url, auth=wrong, host="127.0.0.1", ssh=Ssh(**sshd.options(via=via)))
+    assert [gap.kind for gap in evidence.gaps] == [GapKind.UNAUTHORIZED]
+    assert "CANARY" not in str(encode(evidence))
 
 
 def test_a_log_that_is_not_on_the_host_is_said(sshd: sshd_server.Sshd) -> None:

@@ -2,20 +2,23 @@
 
 import os
 import re
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.peer import Peer, peer
+from tests.contract.peer import FAULTS, Peer, peer
 from tests.system import sshd as sshd_server
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.source import Ssh
 from opsbrief.transport.deadline import Deadline
+from opsbrief.transport.http import Client
 
 pytestmark = pytest.mark.system
 HOST = "127.0.0.1"
@@ -405,6 +408,72 @@ def test_all_commands_go_over_one_connection_and_nothing_is_left_of_it(sshd: ssh
     ) and end > time.monotonic():
         time.sleep(0.05)
     assert not left
+
+
+@contextmanager
+def reversing() -> Iterator[int]:
+    """Yield a port that answers with what it got, reversed, once the other side has ended; it sends no length."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    visitor, _ = server.accept()
+                    with visitor, visitor.makefile("rb") as sent:
+                        visitor.sendall(sent.read()[::-1])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def test_a_forward_carries_both_directions_and_ends_each_by_itself(sshd: sshd_server.Sshd, via: str) -> None:
+    sent = os.urandom(3_000_000)
+    before = sshd.log.count("Accepted publickey")
+    with reversing() as port, Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
+        with shell.forward("127.0.0.1", port) as dial:
+            for _ in range(2):
+                with dial() as sock, sock.makefile("rb") as back:
+                    sock.settimeout(15)
+                    sock.sendall(sent)
+                    sock.shutdown(socket.SHUT_WR)
+                    assert back.read() == sent[::-1]
+        assert shell.run(["echo", "beside it"]).stdout == b"beside it\n"
+    assert sshd.log.count("Accepted publickey") == before + 1
+
+
+def test_a_forward_to_who_never_answers_ends_with_the_deadline(sshd: sshd_server.Sshd, via: str) -> None:
+    started = time.monotonic()
+    deadline = Deadline(2)
+    with (
+        peer(FAULTS["hang"]) as server,
+        pytest.raises(SourceError) as caught,
+        Ssh(**sshd.options(via=via)).open(HOST, deadline) as shell,
+        shell.forward("127.0.0.1", server.port) as dial,
+        Client(server.url, deadline, dial=dial) as http,
+    ):
+        http.get("/")
+    assert caught.value.kind is GapKind.TIMEOUT
+    assert time.monotonic() - started < 4
+
+
+def test_a_forward_is_gone_with_its_block(sshd: sshd_server.Sshd, via: str) -> None:
+    with reversing() as port, Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
+        with shell.forward("127.0.0.1", port) as dial:
+            held = dial()
+        with held:
+            held.settimeout(5)
+            assert held.recv(1) == b""
+        assert shell.run(["true"]).status == 0
+
+
+@pytest.mark.parametrize("place", ["-oProxyCommand=id", "a b", ""])
+def test_what_is_no_name_of_a_host_is_not_forwarded_to(sshd: sshd_server.Sshd, via: str, place: str) -> None:
+    with Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell, pytest.raises(SourceError) as caught:
+        shell.forward(place, 80)
+    assert caught.value.kind is GapKind.REJECTED
 
 
 def test_one_session_at_a_time_is_enough(sshd: sshd_server.Sshd, via: str) -> None:

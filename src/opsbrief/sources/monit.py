@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opsbrief.errors import GapKind, SourceError
@@ -24,6 +25,10 @@ from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.flight import side_by_side
 
+if TYPE_CHECKING:
+    from opsbrief.transport.dial import Dial
+    from opsbrief.transport.ssh import Shell
+
 _BEFORE = timedelta(hours=1)  # read before the window, to know what was wrong already
 _SAME = timedelta(minutes=2)  # a process that began so close behind a restart in the log is that restart
 _HOST = "{host}"
@@ -31,12 +36,17 @@ _HOST = "{host}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Monit(Web):
-    """Monit by HTTP, or its log and status as files, here or on the hosts themselves."""
+    """Monit by HTTP, its log and status as files, or both of them from the hosts themselves."""
 
     gives: ClassVar[frozenset[str]] = frozenset({"events", "alarms"})
 
     url: str = field(
-        default="", metadata={"help": "Monit's own pages: http://app1:2812; {host} stands for each host", "url": True}
+        default="",
+        metadata={
+            "help": "Monit's own pages: http://app1:2812; {host} stands for each host; "
+            "with ssh as the host itself sees them: http://127.0.0.1:2812",
+            "url": True,
+        },
     )
     path: str = field(default="", metadata={"help": "the status as a file: /_status?format=xml, saved", "path": True})
     log: str | tuple[str, ...] = field(
@@ -45,7 +55,8 @@ class Monit(Web):
     host: str = field(default="", metadata={"help": r"host, or a regex on the path of the files: ([a-z0-9]+)/monit"})
     zone: str = field(default="", metadata={"help": "time zone of old stamps, which name none; default: the window's"})
     ssh: Ssh | None = field(
-        default=None, metadata={"help": "log and path are on the host, or on each host of the service; how to get in"}
+        default=None,
+        metadata={"help": "log, path and url are of the host, or of each host of the service; how to get in"},
     )
     services: tuple[str, ...] = field(
         default=(), metadata={"help": "only these services of Monit, with * and ?; default: all"}
@@ -63,13 +74,13 @@ class Monit(Web):
         told: list[Event] = []
         if self.ssh:
             yield from self._remote(self.ssh, logs, span, zone, deadline)
-            logs = ()
+            return
         if logs:
             for item in self._files(logs, span, zone, deadline):
                 if isinstance(item, Event):
                     told.append(item)
                 yield item
-        if self.path and not self.ssh:
+        if self.path:
             yield from self._file(span, told, deadline, history=bool(logs))
         if self.url:
             yield from self._web(span, zone, told, deadline, history=bool(logs))
@@ -99,10 +110,14 @@ class Monit(Web):
     def _remote(
         self, ssh: Ssh, logs: tuple[str, ...], span: Span, zone: str, deadline: Deadline
     ) -> Iterator[Event | Gap]:
-        """Read log and status on each host, over SSH, a connection a host."""
+        """Read log, status and pages on each host, over SSH, a connection a host."""
         hosts = (self.host,) if self.host and "(" not in self.host else self.scope.hosts
         if not hosts:
             raise SourceError(GapKind.REJECTED, f"{self.name} has ssh, but no host is known", "set host, or hosts")
+        if self.proxy:
+            raise SourceError(
+                GapKind.REJECTED, f"{self.name} has ssh and a proxy", "through SSH there is none; drop it"
+            )
         reader = monit.reader(self._zone(zone), span.end)
 
         def ask(host: str) -> list[Event | Gap]:
@@ -117,7 +132,9 @@ class Monit(Web):
                     for name, _, body in shell.files([self.path], cap=2 * status.CAP):
                         origin = partial(files.origin, self.name, Path(f"{host}:{name}"), body)
                         found += self._present(status.parse(body), host, span, told, origin)
-                    found += [] if logs else [self._no_history(host)]
+                    found += [] if logs or self.url else [self._no_history(host)]
+                if self.url:
+                    found += self._forwarded(shell, span, zone, found, deadline, history=bool(logs))
             return found
 
         for host, found in side_by_side(ask, hosts, deadline):
@@ -126,8 +143,23 @@ class Monit(Web):
             else:
                 yield from found
 
-    def _page(self, body: bytes, host: str, span: Span, zone: str, url: str) -> Iterator[Event | Gap]:
-        """Read the page that shows the log."""
+    def _forwarded(
+        self, shell: "Shell", span: Span, zone: str, before: list[Event | Gap], deadline: Deadline, *, history: bool
+    ) -> list[Event | Gap]:
+        """Ask Monit on the other side of a shell; what was read there ``before`` is kept when that fails."""
+        parts = urlsplit(self.url.replace(_HOST, shell.host))
+        told = [item for item in before if isinstance(item, Event)]
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            with shell.forward(parts.hostname or "", port) as dial:
+                return list(self._server(shell.host, span, zone, told, deadline, history=history, dial=dial))
+        except SourceError as error:
+            if not before:
+                raise
+            return [self._gap(f"the pages of Monit on {shell.host}", error.kind, error.message, error.hint)]
+
+    def _page(self, body: bytes, host: str, span: Span, zone: str, asked: tuple[str, str]) -> Iterator[Event | Gap]:
+        """Read the page that shows the log; ``asked`` are query and url of its origin."""
         now = datetime.now(UTC).replace(microsecond=0)
         said = monit.viewed(body)
         stamp = monit.reader(self._zone(zone), span.end)(now.timestamp())
@@ -140,7 +172,7 @@ class Monit(Web):
             first = at if first is None else min(first, at)
             if start <= at < end and (found := monit.record(text)):
                 origin = partial(
-                    Origin, source=self.name, query="one line of GET /_viewlog", url=f"{url}/_viewlog", fetched_at=now,
+                    Origin, source=self.name, query=f"one line of {asked[0]}", url=asked[1], fetched_at=now,
                     bytes=len(text), digest=f"sha256:{sha256(text).hexdigest()}",
                 )  # fmt: skip
                 yield from self._told(tale, at, found, host, span, origin)
@@ -215,12 +247,20 @@ class Monit(Web):
                 yield from found
 
     def _server(
-        self, host: str, span: Span, zone: str, told: list[Event], deadline: Deadline, *, history: bool
+        self,
+        host: str,
+        span: Span,
+        zone: str,
+        told: list[Event],
+        deadline: Deadline,
+        *,
+        history: bool,
+        dial: "Dial | None" = None,
     ) -> Iterator[Event | Gap]:
-        """Ask one Monit for its status, and for its log when no file was given."""
+        """Ask one Monit for its status, and for its log when no file was given; by ``dial``, from the host itself."""
         source = replace(self, url=self.url.replace(_HOST, host))
-        url = source.shown
-        with source.client(deadline) as http:
+        over = host if dial else ""
+        with source.client(deadline, dial=dial) as http:
             answer = http.get("/_status", [("format", "xml")], headers={"Accept": "text/xml"})
             ahead = clock.off(answer.headers.get("date", ""), datetime.now(UTC))
             body = answer.body
@@ -229,7 +269,7 @@ class Monit(Web):
             if not history:
                 answer = http.get("/_viewlog", headers={"Accept": "text/html"}, allow=(403, 404))
                 if answer.status == 200:
-                    log = list(self._page(answer.body, name, span, zone, url))
+                    log = list(self._page(answer.body, name, span, zone, source.asked("/_viewlog", over)))
                     told = [*told, *(item for item in log if isinstance(item, Event))]
                     yield from log
                 elif answer.status == 403:
@@ -239,10 +279,10 @@ class Monit(Web):
                     )  # fmt: skip
                 else:
                     yield self._no_history(name)
+        query, url = source.asked("/_status?format=xml", over)
         origin = partial(
-            Origin, source=self.name, query="GET /_status?format=xml", url=f"{url}/_status?format=xml",
-            bytes=len(body), digest=f"sha256:{sha256(body).hexdigest()}",
-        )  # fmt: skip
+            Origin, source=self.name, query=query, url=url, bytes=len(body), digest=f"sha256:{sha256(body).hexdigest()}"
+        )
         if ahead:
             what, hint = f"the exact times of {name}", "let both machines set their clocks by NTP"
             yield self._gap(what, GapKind.BAD_ANSWER, clock.said(ahead), hint)
@@ -294,6 +334,11 @@ class Monit(Web):
         scheme, _, rest = self.url.partition("://")
         place, slash, path = rest.partition("/")
         return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}".rstrip("/")
+
+    def asked(self, path: str, over: str) -> tuple[str, str]:
+        """Return query and url of an origin; what was asked ``over`` a host is no link for whoever reads it here."""
+        url = f"{self.shown}{path}"
+        return (f"ssh {line(over, 200)} curl {url}", "") if over else (f"GET {path}", url)
 
     def _called(self, name: str) -> str:
         """Return the service's own name of a host; where none is said and there is only one, that one."""

@@ -25,6 +25,7 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.text import clean
 from opsbrief.transport.answer import Answer
 from opsbrief.transport.deadline import Deadline
+from opsbrief.transport.dial import Dial
 from opsbrief.transport.failure import CONNECT, bare, mapped
 from opsbrief.transport.login import Auth, Tls
 
@@ -82,13 +83,14 @@ class _Wire:
             self._held.clear()
 
 
-def _held(base: type[Any], wire: _Wire) -> type[Any]:
-    """Return a connection class that hands every socket it opens to ``wire``."""
+def _held(base: type[Any], wire: _Wire, dial: Dial | None) -> type[Any]:
+    """Return a connection class that hands every socket it opens, or that ``dial`` opens for it, to ``wire``."""
 
     class Held(base):  # type: ignore[misc] # reason: one class for HTTP and HTTPS connections
         def _new_conn(self) -> socket.socket:
-            sock: socket.socket = super()._new_conn()
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock: socket.socket = dial() if dial else super()._new_conn()
+            if not dial:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             wire.hold(self, sock)
             return sock
 
@@ -98,19 +100,20 @@ def _held(base: type[Any], wire: _Wire) -> type[Any]:
 class _Adapter(HTTPAdapter):
     """An adapter whose sockets can be broken from outside."""
 
-    def __init__(self, wire: _Wire) -> None:
+    def __init__(self, wire: _Wire, dial: Dial | None) -> None:
         self._wire = wire
+        self._dial = dial
         super().__init__(pool_maxsize=8, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - passed through
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._wire)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._wire, self._dial)
 
 
-def _pools(wire: _Wire) -> dict[str, type[Any]]:
+def _pools(wire: _Wire, dial: Dial | None) -> dict[str, type[Any]]:
     pools: dict[str, type[Any]] = {}
     for scheme, pool in (("http", urllib3.HTTPConnectionPool), ("https", urllib3.HTTPSConnectionPool)):
-        held = _held(pool.ConnectionCls, wire)
+        held = _held(pool.ConnectionCls, wire, dial)
         pools[scheme] = type(f"Held{pool.__name__}", (pool,), {"ConnectionCls": held})
     return pools
 
@@ -122,7 +125,7 @@ class Client:
     Requests of several threads are safe. Every method raises SourceError and nothing else.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what may be said of a connection; each is optional and named
         self,
         url: str,
         deadline: Deadline,
@@ -133,8 +136,12 @@ class Client:
         headers: Mapping[str, str] | None = None,
         cap: int = 64 << 20,
         retries: int = 2,
+        dial: Dial | None = None,
     ) -> None:
-        """Keep base URL and options; no connection is made before the first request."""
+        """Keep base URL and options; no connection is made before the first request.
+
+        ``dial`` makes the connections, in place of going where the URL says; all else stays as the URL has it.
+        """
         self.url = url.rstrip("/")
         self._deadline = deadline
         self._cap = cap
@@ -153,7 +160,7 @@ class Client:
         self._session.headers.clear()
         self._session.proxies = {"http": proxy, "https": proxy} if proxy else {}
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._wire))
+            self._session.mount(scheme, _Adapter(self._wire, dial))
 
     def __enter__(self) -> Self:
         """Return itself."""

@@ -11,7 +11,7 @@ import threading
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import paramiko
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.transport.deadline import Deadline
+from opsbrief.transport.dial import Dial
 from opsbrief.transport.process import Finished
-from opsbrief.transport.ssh import known, words
+from opsbrief.transport.ssh import known, pump, words
 from opsbrief.transport.ssh.route import Access, Hop, route
 
 _CHUNK = 1 << 16
@@ -194,6 +195,26 @@ class Library:
             if deadline.expired or isinstance(error, TimeoutError):
                 raise SourceError(GapKind.TIMEOUT, f"{self._hop.where} did not answer in time") from None
             raise _wrong(self._hop, error, deadline) from None
+
+    @contextmanager
+    def forward(self, place: tuple[str, int], deadline: Deadline) -> Iterator[Dial]:
+        """See Line."""
+        with ExitStack() as pumps:
+
+            def dial() -> socket.socket:
+                limit = deadline.remaining(words.CONNECT)
+                try:
+                    channel = self._transport.open_channel("direct-tcpip", place, ("127.0.0.1", 0), timeout=limit)
+                except paramiko.ChannelException as error:
+                    forbidden = error.code == paramiko.common.OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED
+                    raise words.shut(self._hop, place, error.text, forbidden=forbidden) from None
+                except _FAILURES as error:
+                    if "opening channel" in str(error):  # it waits for the place, which says nothing
+                        raise words.shut(self._hop, place, "no answer", forbidden=False) from None
+                    raise _wrong(self._hop, error, deadline) from None
+                return pumps.enter_context(pump.pumped(channel))
+
+            yield dial
 
     def _session(self, deadline: Deadline) -> paramiko.Channel:
         """Open a session; a host that allows only one needs a moment to end the one before."""

@@ -6,6 +6,7 @@ know, whatever the configuration says.
 """
 
 import os
+import re
 import shlex
 import signal
 import socket
@@ -19,6 +20,7 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.text import decode
 from opsbrief.transport import process
 from opsbrief.transport.deadline import Deadline
+from opsbrief.transport.dial import Dial
 from opsbrief.transport.process import Finished
 from opsbrief.transport.ssh import known, words
 from opsbrief.transport.ssh.route import Access, Hop, environment, options, route
@@ -116,11 +118,13 @@ class OpenSsh:
         self._hops = hops
         self._master = master
         self._first = argv
-        self._then = [
+        self._forwards = 0
+        self._through = [
             # Without the master it would connect anew, and with no configuration: a proxy that fails forbids it.
             "ssh", "-F", os.devnull, "-o", "ControlMaster=no", "-o", f"ControlPath={_value(str(master))}",
-            "-o", "ProxyCommand=false", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-T", "--", hops[-1].host, _RUN,
+            "-o", "ProxyCommand=false", "-o", "LogLevel=ERROR", "-o", "BatchMode=yes", "-T",
         ]  # fmt: skip
+        self._then = [*self._through, "--", hops[-1].host, _RUN]
 
     @property
     def connecting(self) -> float:
@@ -144,3 +148,56 @@ class OpenSsh:
             again = process.run([*alone, *self._first[1:]], deadline, cap=1 << 16, env=environment())
             said = decode(again.stderr) if again.status == _FAILED else said
         raise failure(self._hops, said)
+
+    @contextmanager
+    def forward(self, place: tuple[str, int], deadline: Deadline) -> Iterator[Dial]:
+        """See Line. The master listens on a socket beside its own, in a folder that is ours alone."""
+        if not self._master.exists():
+            self.execute(b"exit 0\n", deadline, 1 << 16)  # connects; whether a shell is allowed there is no matter
+        self._forwards += 1
+        path = self._master.with_name(f"f{self._forwards}")
+        listen = str(path).replace("%", "%%").replace("\\", "\\\\").replace(":", "\\:")
+        argv = [*self._through, "-O", "forward", "-L", f"{listen}:{_place(place)}", "--", self._hops[-1].host]
+        done = process.run(argv, deadline, cap=1 << 16, env=environment())
+        if done.status:
+            raise failure(self._hops, decode(done.stderr))
+
+        held: list[socket.socket] = []
+
+        def dial() -> socket.socket:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(deadline.remaining(words.CONNECT))
+            try:
+                sock.connect(str(path))
+            except OSError:
+                sock.close()
+                raise
+            held.append(sock)
+            return sock
+
+        try:
+            yield dial
+        except SourceError as error:
+            if error.kind is not GapKind.UNREACHABLE:
+                raise
+            raise self._shut(place, deadline) or error from None
+        finally:
+            path.unlink(missing_ok=True)
+            for sock in held:
+                with suppress(OSError):  # it is closed already
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def _shut(self, place: tuple[str, int], deadline: Deadline) -> SourceError | None:
+        """Return why a place lets nobody connect, None when it does: the master keeps to itself what it was told."""
+        alone = ["-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "ControlPersist=no", "-o", "LogLevel=INFO"]
+        argv = ["ssh", *alone, "-W", _place(place), *self._first[1:-1]]
+        done = process.run(argv, deadline, cap=1 << 16, env=environment())
+        said = re.search(r"open failed: ([^\r\n]*)", decode(done.stderr))
+        if done.status != _FAILED or not said:
+            return None
+        reason = said[1].removeprefix("connect failed: ").removesuffix(": open failed")
+        return words.shut(self._hops[-1], place, reason, forbidden="prohibited" in reason)
+
+
+def _place(place: tuple[str, int]) -> str:
+    return f"[{place[0].strip('[]')}]:{place[1]}"

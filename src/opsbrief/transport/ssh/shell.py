@@ -5,12 +5,15 @@ import re
 import shlex
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.text import decode, line
 from opsbrief.transport.deadline import Deadline
+from opsbrief.transport.dial import Dial
 from opsbrief.transport.process import Finished
+from opsbrief.transport.ssh.route import valid
 
 SECONDS = 10.0  # a command may take, when nobody says otherwise
 CAP = 4 << 20  # bytes of output that are kept
@@ -41,6 +44,9 @@ class Line(Protocol):
 
         Raises SourceError when the deadline or the connection ends first.
         """
+
+    def forward(self, place: tuple[str, int], deadline: Deadline) -> AbstractContextManager[Dial]:
+        """See ``Shell.forward``."""
 
 
 class Shell:
@@ -110,6 +116,17 @@ class Shell:
             raise SourceError(GapKind.UNAUTHORIZED, f"{named} on {line(self.host)} may not be read: {said}", "")
         if said:
             self._deadline.warn(f"{line(self.host)}: {said}")
+
+    def forward(self, host: str, port: int) -> AbstractContextManager[Dial]:
+        """Return, for a ``with`` block, what connects to a host and port as this host sees them: 127.0.0.1 is itself.
+
+        No port is opened on this machine, so nobody else on it gets there. When the block ends, so do the
+        connections. It raises SourceError: REJECTED for a host that cannot be, UNREACHABLE when the place lets
+        nobody connect, UNAVAILABLE when this host forwards nothing; OpenSSH says so only after the connection
+        was used in vain, then in place of the SourceError that this gave.
+        """
+        valid(host)
+        return self._line.forward((host, port), self._deadline)
 
     def _run(self, command: str, what: str, cap: int, seconds: float, *, keep: bool = False) -> Finished:
         seconds = min(seconds, max(0.1, self._deadline.remaining()))

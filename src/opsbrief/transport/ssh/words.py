@@ -57,6 +57,21 @@ def locked_up(path: str) -> bool:
     return b"OPENSSH PRIVATE KEY" in data and b"AAAABG5vbmU" not in data
 
 
+def shut(hop: Hop, place: tuple[str, int], said: str, *, forbidden: bool) -> SourceError:
+    """Return the error for a place that a host does not lead to, in the words of its sshd."""
+    there = f"{line(place[0], 100)}:{place[1]}"
+    reason = line(said.strip().lower(), 200)
+    if forbidden:
+        return SourceError(
+            GapKind.UNAVAILABLE, f"{hop.where} does not forward to {there}: {reason}",
+            "see AllowTcpForwarding and PermitOpen in its sshd_config",
+        )  # fmt: skip
+    return SourceError(
+        GapKind.UNREACHABLE, f"{hop.where} cannot connect to {there}: {reason}",
+        "is the server running there, on this address and port?",
+    )  # fmt: skip
+
+
 #: What ssh or paramiko says -> kind, sentence, hint; the first row that fits.
 _TABLE: tuple[tuple[str, GapKind, str, str], ...] = (
     (
