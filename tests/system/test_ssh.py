@@ -3,22 +3,26 @@
 import os
 import re
 import socket
+import ssl
 import subprocess
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.contract.peer import FAULTS, Peer, peer
+from tests.contract.peer import FAULTS, Peer, answer, peer
 from tests.system import sshd as sshd_server
+from tests.system.graphite import free_port
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.source import Ssh
 from opsbrief.transport.deadline import Deadline
 from opsbrief.transport.http import Client
+from opsbrief.transport.login import Tls
 
 pytestmark = pytest.mark.system
 HOST = "127.0.0.1"
@@ -120,6 +124,20 @@ def _words(path: Path) -> bytes:
         return path.read_bytes().replace(b"\0", b" ").strip()
     except OSError:  # it has ended
         return b""
+
+
+def _clients(server: sshd_server.Sshd) -> list[Path]:
+    """Return the processes of ssh that lead to a server, and the masters of this test: they say only their socket."""
+    signs = f"-p {server.port}".encode(), tempfile.gettempdir().encode() + b"/opsbrief-"
+    return [path for path in _commands() if any(sign in _words(path) for sign in signs)]
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give the test a folder for sockets that no other one has, with a short name."""
+    with tempfile.TemporaryDirectory(prefix="own-") as room:
+        monkeypatch.setattr(tempfile, "tempdir", room)
+        yield
 
 
 def _commands() -> Iterator[Path]:
@@ -344,14 +362,19 @@ def _both(sshd: sshd_server.Sshd, inner: sshd_server.Sshd, path: Path) -> str:
     return str(path)
 
 
+@pytest.mark.usefixtures("own")
 def test_a_jump_host_is_gone_through(sshd: sshd_server.Sshd, inner: sshd_server.Sshd, via: str, tmp_path: Path) -> None:
     known = _both(sshd, inner, tmp_path / "known")
     jumps = [(f"ops@127.0.0.1:{sshd.port}",), (f"ops@127.0.0.1:{sshd.port}", f"ops@127.0.0.1:{inner.port}")]
     for jump in jumps:
         before = sshd.log.count("Accepted publickey")
         with Ssh(**inner.options(via=via, known_hosts=known, jump=jump)).open(HOST, Deadline(20)) as shell:
-            assert shell.run(["echo", "through"]).stdout == b"through\n"
+            assert [shell.run(["echo", "through"]).stdout for _ in range(3)] == [b"through\n"] * 3
         assert sshd.log.count("Accepted publickey") == before + 1
+    end = time.monotonic() + 5
+    while (left := _clients(sshd) + _clients(inner)) and end > time.monotonic():
+        time.sleep(0.05)
+    assert not left
 
 
 def test_a_jump_host_of_the_configuration_is_gone_through(
@@ -394,6 +417,7 @@ def test_a_jump_host_that_cannot_reach_the_host_is_said(sshd: sshd_server.Sshd, 
     assert error.kind in (GapKind.UNREACHABLE, GapKind.UNAVAILABLE)
 
 
+@pytest.mark.usefixtures("own")
 def test_all_commands_go_over_one_connection_and_nothing_is_left_of_it(sshd: sshd_server.Sshd, via: str) -> None:
     before = sshd.log.count("Accepted publickey")
     with Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
@@ -401,26 +425,25 @@ def test_all_commands_go_over_one_connection_and_nothing_is_left_of_it(sshd: ssh
         with pytest.raises(SourceError):
             shell.run(["sleep", "20"], seconds=0.5)
         shell.run(["yes"], cap=1000)
+        assert (via == "paramiko") == (not _clients(sshd)), "the test would prove nothing"
     assert sshd.log.count("Accepted publickey") == before + 1
     end = time.monotonic() + 5
-    while (
-        left := [path for path in _commands() if f"-p {sshd.port}".encode() in _words(path)]
-    ) and end > time.monotonic():
+    while (left := _clients(sshd)) and end > time.monotonic():
         time.sleep(0.05)
     assert not left
 
 
 @contextmanager
-def reversing() -> Iterator[int]:
-    """Yield a port that answers with what it got, reversed, once the other side has ended; it sends no length."""
+def serving(answered: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Yield a port whose visitors are answered one after the other."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
             with suppress(OSError):
                 while True:
                     visitor, _ = server.accept()
-                    with visitor, visitor.makefile("rb") as sent:
-                        visitor.sendall(sent.read()[::-1])
+                    with visitor:
+                        answered(visitor)
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
@@ -429,10 +452,16 @@ def reversing() -> Iterator[int]:
     thread.join(5)
 
 
+def _reversed(visitor: socket.socket) -> None:
+    """Answer with what came, reversed, once the other side has ended; no length is sent."""
+    with visitor.makefile("rb") as sent:
+        visitor.sendall(sent.read()[::-1])
+
+
 def test_a_forward_carries_both_directions_and_ends_each_by_itself(sshd: sshd_server.Sshd, via: str) -> None:
     sent = os.urandom(3_000_000)
     before = sshd.log.count("Accepted publickey")
-    with reversing() as port, Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
+    with serving(_reversed) as port, Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
         with shell.forward("127.0.0.1", port) as dial:
             for _ in range(2):
                 with dial() as sock, sock.makefile("rb") as back:
@@ -460,13 +489,63 @@ def test_a_forward_to_who_never_answers_ends_with_the_deadline(sshd: sshd_server
 
 
 def test_a_forward_is_gone_with_its_block(sshd: sshd_server.Sshd, via: str) -> None:
-    with reversing() as port, Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
+    with serving(_reversed) as port, Ssh(**sshd.options(via=via)).open(HOST, Deadline(20)) as shell:
         with shell.forward("127.0.0.1", port) as dial:
             held = dial()
         with held:
             held.settimeout(5)
             assert held.recv(1) == b""
         assert shell.run(["true"]).status == 0
+
+
+def test_a_forward_leads_through_jump_hosts_and_says_what_is_closed_behind_them(
+    sshd: sshd_server.Sshd, inner: sshd_server.Sshd, via: str, tmp_path: Path
+) -> None:
+    options = inner.options(
+        via=via, known_hosts=_both(sshd, inner, tmp_path / "known"), jump=(f"ops@127.0.0.1:{sshd.port}",)
+    )
+    deadline = Deadline(20)
+    with Ssh(**options).open(HOST, deadline) as shell, peer(answer(b"there")) as server:
+        with shell.forward("127.0.0.1", server.port) as dial, Client(server.url, deadline, dial=dial) as http:
+            assert http.get("/").body == b"there"
+        closed = f"127.0.0.1:{free_port()}"
+        with (
+            pytest.raises(SourceError, match=f"cannot connect to {closed}: conn") as caught,
+            shell.forward("127.0.0.1", int(closed.rpartition(":")[2])) as dial,
+            Client(f"http://{closed}", deadline, dial=dial) as http,
+        ):
+            http.get("/")
+    assert caught.value.kind is GapKind.UNREACHABLE
+
+
+def test_tls_through_a_forward_checks_the_name_of_the_url(sshd: sshd_server.Sshd, via: str, tmp_path: Path) -> None:
+    cert = tmp_path / "cert"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=monit.example"]
+    made += ["-addext", "subjectAltName=DNS:monit.example", "-keyout", str(cert), "-out", str(tmp_path / "ca")]
+    subprocess.run(made, check=True, capture_output=True, timeout=60)
+    cert.write_bytes(cert.read_bytes() + (tmp_path / "ca").read_bytes())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert)
+
+    def answered(visitor: socket.socket) -> None:
+        with suppress(ssl.SSLError), context.wrap_socket(visitor, server_side=True) as inside:
+            inside.recv(65536)
+            inside.sendall(b"HTTP/1.0 200 OK\r\n\r\nwhole")  # without a length: its end is the end
+
+    deadline = Deadline(20)
+    with (
+        serving(answered) as port,
+        Ssh(**sshd.options(via=via)).open(HOST, deadline) as shell,
+        shell.forward("127.0.0.1", port) as dial,
+    ):
+        tls = Tls(ca_file=str(tmp_path / "ca"))
+        with Client(f"https://monit.example:{port}", deadline, tls=tls, dial=dial) as http:
+            assert http.get("/").body == b"whole"
+        with (
+            pytest.raises(SourceError, match="no trusted TLS connection"),
+            Client(f"https://another.example:{port}", deadline, tls=tls, dial=dial) as http,
+        ):
+            http.get("/")
 
 
 @pytest.mark.parametrize("place", ["-oProxyCommand=id", "a b", ""])

@@ -8,9 +8,7 @@ know, whatever the configuration says.
 import os
 import re
 import shlex
-import signal
 import socket
-import struct
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -50,17 +48,18 @@ def line(access: Access, host: str, deadline: Deadline) -> "Iterator[OpenSsh]":
         try:
             yield OpenSsh(hops, master, argv)
         finally:
-            _end(master)
+            _end(master, host)
 
 
-def _end(master: Path) -> None:
-    """End the master behind a socket: it is in the background, but whoever listens there can be asked for."""
-    with suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(1)
-        sock.connect(str(master))
-        if hasattr(socket, "SO_PEERCRED"):  # elsewhere it ends by itself, when it was idle for a while
-            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-            os.kill(struct.unpack("3i", credentials)[0], signal.SIGTERM)
+def _end(master: Path, host: str) -> None:
+    """End the master behind a socket, and with it what goes through the jump hosts; the time may be over by then.
+
+    Whom the socket names as its owner is the ssh that began to listen, which is gone: the master is its child.
+    """
+    if master.exists():
+        with suppress(SourceError):  # it ends by itself, when it was idle for a while
+            argv = ["ssh", "-F", os.devnull, "-o", f"ControlPath={_value(str(master))}", "-O", "exit", "--", host]
+            process.run(argv, Deadline(2), cap=1 << 16, env=environment())
 
 
 def _options(access: Access, hops: Sequence[Hop], deadline: Deadline) -> list[str]:
@@ -135,7 +134,8 @@ class OpenSsh:
         """See Line."""
         connected = self._master.exists()
         argv = self._then if connected else self._first
-        done = process.run(argv, deadline, stdin=stdin, cap=cap, env=environment())
+        # What goes through the jump hosts belongs to the master, and is in the group of the first ssh.
+        done = process.run(argv, deadline, stdin=stdin, cap=cap, env=environment(), spare=not connected)
         if done.status != _FAILED:
             return done
         said = decode(done.stderr)
