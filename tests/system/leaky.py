@@ -42,7 +42,6 @@ def main(room: Path, health: int) -> None:
         answers = http.server.ThreadingHTTPServer(("127.0.0.1", health), Answer)
         threading.Thread(target=answers.serve_forever, daemon=True).start()
     with (room / "shop.log").open("a", buffering=1) as log:
-        log.write("INFO ready\n")
         for second in range(100_000):
             mode = (room / "mode").read_text()
             leaking = mode != "healthy"

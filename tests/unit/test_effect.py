@@ -480,3 +480,10 @@ def test_each_phase_is_asked_for_by_itself() -> None:
         ("before", timedelta(minutes=BEFORE)),
     ]
     assert not list(replace(whole, fix=None).phases())
+
+
+def test_an_error_that_came_a_few_times_is_gone_when_it_was_due_and_did_not_come() -> None:
+    records = mended.lines(every(50, 10, DURING), ERROR)
+    told = [mended.pattern(PATTERN)]
+    assert one(mended.evidence(mended.samples(records, 60), told, 60), "effect-pattern").verdict is Verdict.TOO_EARLY
+    assert one(mended.evidence(mended.samples(records, 600), told, 600), "effect-pattern").verdict is Verdict.GONE

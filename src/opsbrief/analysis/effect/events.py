@@ -13,7 +13,6 @@ from opsbrief.sightings import once
 
 _BAD = ("CRITICAL", "DOWN", "WARNING", "UNREACHABLE", "UNKNOWN")
 _STILL = 0.3  # part of the rate that is certainly left when they are said to go on
-_AWAITED = 5.0  # that would have come, had nothing changed: then none at all has a chance below 1 %
 _WORDS = {Verdict.FIXED: Verdict.GONE, Verdict.BETTER: Verdict.LESS}
 
 
@@ -57,14 +56,14 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
     verdict = phases.verdict(answer, phases.lasted(window).total_seconds() >= late)
     if during and not split["after"]:
         # None at all: whether some would have come by now decides, not how well their old rate is known.
-        awaited = during.value * hours["after"] >= _AWAITED and phases.lasted(window).total_seconds() >= late
+        awaited = during.value * hours["after"] >= phases.AWAITED and phases.lasted(window).total_seconds() >= late
         verdict = Verdict.FIXED if awaited else Verdict.TOO_EARLY
     elif answer is None or (verdict is Verdict.TOO_EARLY and answer.low > _STILL):
         verdict = Verdict.UNCHANGED  # they go on
     verdict = _WORDS.get(verdict, verdict)
     counts = [len(split[name]) for name in phases.NAMES]
     rate = found["during"].value if found["during"] else 0.0
-    needed = max(0.0, late, 3600 * _AWAITED / rate if rate else 0.0) - phases.lasted(window).total_seconds()
+    needed = max(0.0, late, 3600 * phases.AWAITED / rate if rate else 0.0) - phases.lasted(window).total_seconds()
     stretches = " / ".join(phrase.duration(3600 * hours[name]) for name in phases.NAMES)
     told = f"{' → '.join(map(str, counts))} in {stretches}"
     return Finding(

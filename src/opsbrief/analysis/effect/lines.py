@@ -147,7 +147,12 @@ def _finding(told: Told, count: dict[str, Count], stretches: dict[str, Stretch],
     before = found["before"] or _given(first.facts.get("rate_before"))
     during, after = found["during"], found["after"]
     answer = left(before, during, after) if before and during and after else None
-    verdict = phases.verdict(answer, phases.lasted(window).total_seconds() >= late) if after else Verdict.CANNOT_TELL
+    waited = phases.lasted(window).total_seconds() >= late
+    verdict = phases.verdict(answer, waited) if after else Verdict.CANNOT_TELL
+    if after and during and during.value and not count["after"].seen and answer is None:
+        # Too few to be told from none: whether some would have come by now decides.
+        due = during.value * stretches["after"].minutes / bursts
+        verdict = Verdict.FIXED if waited and due >= phases.AWAITED else Verdict.TOO_EARLY
     verdict = _WORDS.get(verdict, verdict)
     facts: dict[str, float | int | str | None] = {
         "level": level,

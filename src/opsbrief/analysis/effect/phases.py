@@ -17,6 +17,7 @@ VERDICTS = {
     "worse": Verdict.WORSE,
     "too early": Verdict.TOO_EARLY,
 }
+AWAITED = 5.0  # that would have come, had nothing changed: then none at all has a chance below 1 %
 _GRACE = timedelta(minutes=2)  # hosts are restarted one after the other
 _GAIN = 6.0  # log likelihood that a late beginning must gain over one at the start
 
