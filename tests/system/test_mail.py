@@ -229,7 +229,7 @@ def configured(exim: Exim, demo: Path, tmp_path: Path) -> str:
     )
     original = (demo / "opsbrief.yaml").read_text()
     path.write_text(original.replace("./", f"{demo}/") + relay)
-    for name in ("repos", "whisper", "logs", "deploy.log"):
+    for name in ("repos", "whisper", "logs", "reports", "monit", "deploy.log", "icinga.log"):
         (tmp_path / name).symlink_to(demo / name)
     return str(path)
 

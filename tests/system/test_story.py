@@ -39,6 +39,9 @@ sources:
 {login}
   puppet: {{type: git, path: repos/puppet, role: infrastructure}}
   shop: {{type: git, path: repos/shop, role: application, deploy_tags: "v*"}}
+  agents: {{type: puppetreport, path: "reports/*/*.yaml"}}
+  monit: {{type: monit, log: "monit/*.log", host: '([a-z0-9]+)\\.log'}}
+  icinga: {{type: nagioslog, path: icinga.log}}
 
 deploys: [graphite, shop]
 """
