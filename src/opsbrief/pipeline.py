@@ -156,10 +156,11 @@ def _look(
     evidence: "Evidence", sources: "Sequence[tuple[str, Source]]", listen: Listener | None
 ) -> tuple["Evidence", bool]:
     """Let the analysis of what is there choose the host, look at it, and return both together."""
-    from opsbrief.analysis import analyse  # noqa: PLC0415 - see again
+    from opsbrief.analysis import analyse, shift  # noqa: PLC0415 - see again
     from opsbrief.analysis.hosts import choose  # noqa: PLC0415 - same
 
-    choice = next(choose(evidence, analyse(evidence)), None)
+    # Which host deviates, the shifts tell; the other questions are asked once, of all the evidence.
+    choice = next(choose(evidence, analyse(evidence, (shift.find,))), None)
     if choice is None or not choice.subject:
         outcomes = tuple(_unseen(kind, source.name, choice) for kind, source in sources)
         return replace(evidence, outcomes=(*evidence.outcomes, *outcomes)), False

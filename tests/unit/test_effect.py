@@ -12,11 +12,11 @@ from opsbrief.analysis import analyse
 from opsbrief.analysis.effect import lines, phases, total
 from opsbrief.bundle import files
 from opsbrief.compose import compose
-from opsbrief.errors import WindowError
+from opsbrief.errors import GapKind, WindowError
 from opsbrief.maths import effect
 from opsbrief.maths.effect import Estimate
 from opsbrief.model.brief import Brief
-from opsbrief.model.evidence import Evidence, Run, Series
+from opsbrief.model.evidence import Evidence, Gap, Run, Series
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.render import text
 from opsbrief.resolve import Ask, fixed
@@ -487,3 +487,13 @@ def test_an_error_that_came_a_few_times_is_gone_when_it_was_due_and_did_not_come
     told = [mended.pattern(PATTERN)]
     assert one(mended.evidence(mended.samples(records, 60), told, 60), "effect-pattern").verdict is Verdict.TOO_EARLY
     assert one(mended.evidence(mended.samples(records, 600), told, 600), "effect-pattern").verdict is Verdict.GONE
+
+
+def test_the_silence_of_a_source_that_was_not_read_whole_is_no_sign_that_restarts_are_gone() -> None:
+    often = [mended.event(minute) for minute in every(5, 0, DURING)]
+    whole = mended.evidence(often, [], 150)
+    gap = Gap(
+        source=mended.ORIGIN.source, what="alarms after 17:00", kind=GapKind.UNAVAILABLE, detail="the log ends there"
+    )
+    outcomes = tuple(replace(outcome, source=mended.ORIGIN.source, gaps=(gap,)) for outcome in whole.outcomes)
+    assert one(replace(whole, outcomes=outcomes), "effect-event").verdict is Verdict.CANNOT_TELL

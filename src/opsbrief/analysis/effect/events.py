@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from opsbrief import phrase
 from opsbrief.analysis.effect import phases
-from opsbrief.maths.effect import Estimate, left, poisson
+from opsbrief.maths.effect import Estimate, Left, left, poisson
 from opsbrief.model.evidence import Event, Evidence, Run
 from opsbrief.model.finding import Finding, Verdict
 from opsbrief.model.window import Window
@@ -27,7 +27,7 @@ def find(evidence: Evidence) -> Iterator[Finding]:
             groups.setdefault(("failed run", "Puppet"), []).append(_event(run))
     for (kind, service), events in sorted(groups.items()):
         if any(evidence.window.start <= event.at < phases.fix(evidence.window).at for event in events):
-            yield _finding(kind, service, events, evidence.window)
+            yield _finding(kind, service, events, evidence.window, read=_read(events, evidence))
 
 
 def _kind(event: Event) -> str:
@@ -41,7 +41,13 @@ def _event(run: Run) -> Event:
     return Event(at=run.at, host=run.host, service="Puppet", state="FAILED", origin=run.origin, id=run.id)
 
 
-def _finding(kind: str, service: str, events: list[Event], window: Window) -> Finding:
+def _read(events: list[Event], evidence: Evidence) -> bool:
+    """Whether every source that told of these events was read whole: the silence of another is no sign."""
+    sources = {event.origin.source for event in events}
+    return not any(outcome.gaps for outcome in evidence.outcomes if outcome.source in sources)
+
+
+def _finding(kind: str, service: str, events: list[Event], window: Window, *, read: bool) -> Finding:
     edges = phases.edges(window)
     split = {name: [e for e in events if phases.phase(e.at, edges) == name] for name in phases.NAMES}
     length = (phases.fix(window).at - window.start).total_seconds()
@@ -52,17 +58,17 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
         since = window.start + timedelta(seconds=late)
         found["during"] = _rate(sum(e.at >= since for e in split["during"]), (length - late) / 3600)
     before, during, after = (found[name] for name in phases.NAMES)
-    answer = left(before or Estimate(0.0, 0.0, 0.0, 0), during, after) if during and after else None
-    verdict = phases.verdict(answer, phases.lasted(window).total_seconds() >= late)
-    if during and not split["after"]:
-        # None at all: whether some would have come by now decides, not how well their old rate is known.
-        awaited = during.value * hours["after"] >= phases.AWAITED and phases.lasted(window).total_seconds() >= late
-        verdict = Verdict.FIXED if awaited else Verdict.TOO_EARLY
-    elif answer is None or (verdict is Verdict.TOO_EARLY and answer.low > _STILL):
-        verdict = Verdict.UNCHANGED  # they go on
-    verdict = _WORDS.get(verdict, verdict)
+    rate = during.value if during else 0.0
+    waited = phases.lasted(window).total_seconds() >= late
+    if split["after"]:
+        verdict = _fewer(
+            left(before or Estimate(0.0, 0.0, 0.0, 0), during, after) if during and after else None, waited
+        )
+    elif not read:
+        verdict = Verdict.CANNOT_TELL
+    else:  # none at all: whether some would have come by now decides, not how well their old rate is known
+        verdict = Verdict.GONE if waited and rate * hours["after"] >= phases.AWAITED else Verdict.TOO_EARLY
     counts = [len(split[name]) for name in phases.NAMES]
-    rate = found["during"].value if found["during"] else 0.0
     needed = max(0.0, late, 3600 * phases.AWAITED / rate if rate else 0.0) - phases.lasted(window).total_seconds()
     stretches = " / ".join(phrase.duration(3600 * hours[name]) for name in phases.NAMES)
     told = f"{' → '.join(map(str, counts))} in {stretches}"
@@ -76,8 +82,8 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
         else "",
         basis=tuple(event.id for event in events[:20]),
         score=float(counts[1]),
-        before=found["during"].value if found["during"] else None,
-        after=found["after"].value if found["after"] else None,
+        before=during.value if during else None,
+        after=after.value if after else None,
         unit="/h",
         hosts=tuple(sorted({event.host for event in split["after"]} - {""})),
         facts={
@@ -88,6 +94,14 @@ def _finding(kind: str, service: str, events: list[Event], window: Window) -> Fi
             "needed_seconds": max(0.0, needed) if verdict is Verdict.TOO_EARLY else 0.0,
         },
     )
+
+
+def _fewer(answer: Left | None, waited: bool) -> Verdict:  # noqa: FBT001 - see phases.verdict
+    """Return the word for events that still come: less often, as often, more often."""
+    verdict = phases.verdict(answer, waited)
+    if answer is None or (verdict is Verdict.TOO_EARLY and answer.low > _STILL):
+        return Verdict.UNCHANGED
+    return _WORDS.get(verdict, verdict)
 
 
 def _rate(count: int, hours: float) -> Estimate | None:
