@@ -9,13 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, Role
 from opsbrief.model.window import Deploy, Span, Window
 from opsbrief.readers.puppet.ask import Ask
 from opsbrief.readers.puppet.database import OPTIONAL, Reading
-from opsbrief.readers.puppet.nodes import Nodes, chosen
-from opsbrief.readers.puppet.rollout import Pattern
+from opsbrief.readers.puppet.nodes import NODES, Nodes, chosen
+from opsbrief.readers.puppet.rollout import ROLLOUTS, Pattern, told
 from opsbrief.source import Web
 from opsbrief.transport.deadline import Deadline
 
@@ -29,23 +28,8 @@ class PuppetDb(Web):
 
     gives: ClassVar[frozenset[str]] = frozenset({"changes", "runs", "deploys"})
 
-    nodes: tuple[str, ...] = field(
-        default=(),
-        metadata={
-            "help": "certificate names, with * and ?; default: the service's infrastructure.nodes, else its hosts",
-            "single": True,
-            "expand": True,
-        },
-    )
-    rollouts: tuple[str, ...] = field(
-        default=(),
-        metadata={
-            "key": "deploys",
-            "help": "resources whose change is a deploy, not infrastructure: Package[shop*], Class[Shop]",
-            "single": True,
-            "deploys": True,
-        },
-    )
+    nodes: tuple[str, ...] = field(default=(), metadata=NODES)
+    rollouts: tuple[str, ...] = field(default=(), metadata=ROLLOUTS)
     max_reports: int = field(default=10_000, metadata={"help": "most reports to read; the newest are kept"})
     max_events: int = field(default=20_000, metadata={"help": "most events of resources to read; the newest are kept"})
 
@@ -73,11 +57,7 @@ class PuppetDb(Web):
 
     def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
         """Yield a deploy for each version that Puppet brought to the nodes in [since, until]."""
-        patterns = [Pattern.read(text) for text in self.rollouts]
-        if not patterns:
-            raise SourceError(
-                GapKind.REJECTED, f"{self.name} is not told which resource is a deploy", "set deploys: Package[shop]"
-            )
+        patterns = told(self.rollouts, self.name)
         span = Span("", since, until + timedelta(seconds=1))
         with self.client(deadline) as http:
             reading = self._reading(http, chosen(self.nodes, self.scope), span, deadline)

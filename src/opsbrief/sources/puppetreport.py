@@ -13,8 +13,8 @@ from typing import ClassVar
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Gap, Item, Role
 from opsbrief.model.window import Deploy, Span, Window
-from opsbrief.readers.puppet.nodes import chosen
-from opsbrief.readers.puppet.rollout import Pattern, rollouts
+from opsbrief.readers.puppet.nodes import NODES, chosen
+from opsbrief.readers.puppet.rollout import ROLLOUTS, Pattern, rollouts, told
 from opsbrief.readers.puppet.shelf import SLACK, File, Shelf, local
 from opsbrief.readers.puppet.tale import named
 from opsbrief.source import Source, Ssh
@@ -40,23 +40,8 @@ class PuppetReport(Source):
     )
     ssh: Ssh | None = field(default=None, metadata={"help": "read them by SSH; ssh: {} is as in ~/.ssh/config"})
     host: str = field(default="", metadata={"help": "by SSH: the host they are on; default: each host of the service"})
-    nodes: tuple[str, ...] = field(
-        default=(),
-        metadata={
-            "help": "certificate names, with * and ?; default: the service's infrastructure.nodes, else its hosts",
-            "single": True,
-            "expand": True,
-        },
-    )
-    rollouts: tuple[str, ...] = field(
-        default=(),
-        metadata={
-            "key": "deploys",
-            "help": "resources whose change is a deploy, not infrastructure: Package[shop*], Class[Shop]",
-            "single": True,
-            "deploys": True,
-        },
-    )
+    nodes: tuple[str, ...] = field(default=(), metadata=NODES)
+    rollouts: tuple[str, ...] = field(default=(), metadata=ROLLOUTS)
     max_reports: int = field(default=5_000, metadata={"help": "most files to read; the newest are taken"})
 
     @property
@@ -82,11 +67,7 @@ class PuppetReport(Source):
 
     def deploys(self, since: datetime, until: datetime, deadline: Deadline) -> Iterator[Deploy | Gap]:
         """Yield a deploy for each version that Puppet brought to the nodes in [since, until]."""
-        patterns = [Pattern.read(text) for text in self.rollouts]
-        if not patterns:
-            raise SourceError(
-                GapKind.REJECTED, f"{self.name} is not told which resource is a deploy", "set deploys: Package[shop]"
-            )
+        patterns = told(self.rollouts, self.name)
         span = Span("", since, until + timedelta(seconds=1))
         shelf = self._shelf(span, deadline)
         shelf.changes = True

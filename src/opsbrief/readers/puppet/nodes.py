@@ -9,6 +9,12 @@ from opsbrief.model.scope import Scope
 from opsbrief.readers.alarms.whose import called
 from opsbrief.text import line
 
+#: The option of a source that names them.
+NODES = {
+    "help": "certificate names, with * and ?; default: the service's infrastructure.nodes, else its hosts",
+    "single": True,
+    "expand": True,
+}
 _NAMED = 5  # nodes in one gap; the number of the others is said
 
 

@@ -12,6 +12,13 @@ from opsbrief.readers.puppet.record import Happening
 from opsbrief.text import line
 from opsbrief.timespec import spell
 
+#: The option of a source that says what a deploy is.
+ROLLOUTS = {
+    "key": "deploys",
+    "help": "resources whose change is a deploy, not infrastructure: Package[shop*], Class[Shop]",
+    "single": True,
+    "deploys": True,
+}
 SPREAD = timedelta(hours=6)  # nodes that get the same version this close behind each other belong to one deploy
 _PATTERN = re.compile(r"([A-Za-z][\w:]*)\[([^\[\]]+)\]")
 _NO_VERSION = frozenset(
@@ -60,6 +67,15 @@ class Pattern:
             wanted = re.compile(self.regex, re.IGNORECASE)
             return any(wanted.fullmatch(name) for name in one.classes)
         return one.type == self.type and re.fullmatch(self.regex, one.title) is not None
+
+
+def told(texts: Iterable[str], source: str) -> list[Pattern]:
+    """Return the patterns of what is a deploy. Raises SourceError where a source is told none."""
+    if patterns := [Pattern.read(text) for text in texts]:
+        return patterns
+    raise SourceError(
+        GapKind.REJECTED, f"{source} is not told which resource is a deploy", "set deploys: Package[shop]"
+    )
 
 
 def _classes(name: str) -> str:
