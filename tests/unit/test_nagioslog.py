@@ -10,10 +10,10 @@ import pytest
 
 from opsbrief.errors import SourceError
 from opsbrief.model.evidence import Event, Gap
-from opsbrief.model.scope import Scope
+from opsbrief.model.scope import Scope, called
 from opsbrief.model.window import Deploy, Span, TimeKind, utc
 from opsbrief.readers.alarms import nagios
-from opsbrief.readers.alarms.whose import Whose, called
+from opsbrief.readers.alarms.whose import Whose
 from opsbrief.sources.nagioslog import NagiosLog
 from opsbrief.transport.deadline import Deadline
 

@@ -13,8 +13,8 @@ from itertools import pairwise
 from opsbrief.collect import Job, Listener, Runner
 from opsbrief.errors import NoDeployError, WindowError
 from opsbrief.model.evidence import Event, Gap
+from opsbrief.model.scope import called
 from opsbrief.model.window import Span
-from opsbrief.readers.alarms.whose import called
 from opsbrief.source import AlarmLog, Source
 from opsbrief.text import line
 from opsbrief.timespec import spell

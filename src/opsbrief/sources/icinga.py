@@ -16,8 +16,8 @@ from opsbrief.readers.alarms import icingaweb
 from opsbrief.readers.alarms.ask import Ask, dig
 from opsbrief.readers.alarms.icingacore import core
 from opsbrief.readers.alarms.icingaelastic import elastic
-from opsbrief.readers.alarms.plans import Rule
-from opsbrief.readers.alarms.whose import Whose
+from opsbrief.readers.alarms.plans import REF, Rule
+from opsbrief.readers.alarms.whose import CHECKS, HOSTS, Whose
 from opsbrief.source import Web
 from opsbrief.transport.deadline import Deadline
 
@@ -45,10 +45,8 @@ class Icinga(Web):
         default="auto", metadata={"help": "what stands at the url; none: Icinga's own API, which has no history"}
     )
     index: str = field(default="icinga2-*", metadata={"help": "for elasticsearch: index of Icinga's own writer"})
-    hosts: tuple[str, ...] = field(
-        default=(), metadata={"help": "more hosts beside the service's own, with * and ?: lb*"}
-    )
-    services: tuple[str, ...] = field(default=(), metadata={"help": "only these checks, with * and ?; default: all"})
+    hosts: tuple[str, ...] = field(default=(), metadata=HOSTS)
+    services: tuple[str, ...] = field(default=(), metadata=CHECKS)
 
     deploys_: str | tuple[str, ...] = field(
         default=(),
@@ -57,10 +55,7 @@ class Icinga(Web):
             "key": "deploys", "deploys": True,
         },
     )  # fmt: skip
-    deploy_ref: str = field(
-        default="",
-        metadata={"help": "regex on the comment; the group ref is the version; default: 2.14.0", "regex": True},
-    )
+    deploy_ref: str = field(default="", metadata=REF)
 
     @property
     def given(self) -> frozenset[str]:

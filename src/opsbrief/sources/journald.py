@@ -18,9 +18,8 @@ from typing import ClassVar, TypeVar
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Item, LogSample, Origin
-from opsbrief.model.scope import Logs
+from opsbrief.model.scope import Logs, called
 from opsbrief.model.window import Span, Window, utc
-from opsbrief.readers.alarms.whose import called
 from opsbrief.readers.journal import entries
 from opsbrief.readers.journal.entries import Cut, Entry
 from opsbrief.readers.journal.places import CAP, Here, Place, There

@@ -17,9 +17,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.evidence import Event, Gap, Item, Origin
+from opsbrief.model.scope import called
 from opsbrief.model.window import Span, Window, utc
 from opsbrief.readers.alarms import clock, files, monit, status
-from opsbrief.readers.alarms.whose import Whose, called
+from opsbrief.readers.alarms.whose import Whose
 from opsbrief.source import Ssh, Web
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline

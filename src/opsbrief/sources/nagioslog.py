@@ -12,8 +12,8 @@ from opsbrief.errors import GapKind
 from opsbrief.model.evidence import Event, Gap, Item
 from opsbrief.model.window import Deploy, Span, Window, utc
 from opsbrief.readers.alarms import files, nagios
-from opsbrief.readers.alarms.plans import Rule
-from opsbrief.readers.alarms.whose import Whose
+from opsbrief.readers.alarms.plans import REF, Rule
+from opsbrief.readers.alarms.whose import CHECKS, HOSTS, Whose
 from opsbrief.source import Source
 from opsbrief.text import line
 from opsbrief.transport.deadline import Deadline
@@ -33,10 +33,8 @@ class NagiosLog(Source):
             "path": True,
         }
     )
-    hosts: tuple[str, ...] = field(
-        default=(), metadata={"help": "more hosts beside the service's own, with * and ?: lb*"}
-    )
-    services: tuple[str, ...] = field(default=(), metadata={"help": "only these checks, with * and ?; default: all"})
+    hosts: tuple[str, ...] = field(default=(), metadata=HOSTS)
+    services: tuple[str, ...] = field(default=(), metadata=CHECKS)
 
     deploys_: str | tuple[str, ...] = field(
         default=(),
@@ -45,10 +43,7 @@ class NagiosLog(Source):
             "key": "deploys", "deploys": True,
         },
     )  # fmt: skip
-    deploy_ref: str = field(
-        default="",
-        metadata={"help": "regex on the comment; the group ref is the version; default: 2.14.0", "regex": True},
-    )
+    deploy_ref: str = field(default="", metadata=REF)
 
     @property
     def given(self) -> frozenset[str]:

@@ -10,6 +10,8 @@ from opsbrief.errors import GapKind, SourceError
 from opsbrief.model.window import Deploy, TimeKind
 from opsbrief.text import line
 
+#: The option of a source that finds the version.
+REF = {"help": "regex on the comment; its group ref is the version; default: a number such as 2.14.0", "regex": True}
 _SAME = timedelta(minutes=10)  # between the downtimes of one deploy on several hosts
 _REF = r"\bv?(?P<ref>\d+(?:\.\d+)+(?:[-+][0-9A-Za-z.-]+)?)\b"  # 2.14.0, v1.2-rc1
 _BACK = re.compile(r"\broll(?:ed|ing)?[ -]?back\b|^\W*revert\b", re.IGNORECASE)

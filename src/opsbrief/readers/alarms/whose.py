@@ -5,7 +5,9 @@ from fnmatch import fnmatchcase
 
 from opsbrief.model.scope import called
 
-__all__ = ["Whose", "called"]
+#: The options of a source that name more hosts than the service's own, and which checks count.
+HOSTS = {"help": "more hosts beside the service's own, with * and ?: lb*"}
+CHECKS = {"help": "only these checks, with * and ?; default: all"}
 
 
 @dataclass(slots=True)

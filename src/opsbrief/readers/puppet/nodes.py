@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from opsbrief.errors import GapKind, SourceError
-from opsbrief.model.scope import Scope
-from opsbrief.readers.alarms.whose import called
+from opsbrief.model.scope import Scope, called
 from opsbrief.text import line
 
 #: The option of a source that names them.
