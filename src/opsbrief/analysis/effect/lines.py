@@ -148,12 +148,13 @@ def _finding(told: Told, count: dict[str, Count], stretches: dict[str, Stretch],
     during, after = found["during"], found["after"]
     answer = left(before, during, after) if before and during and after else None
     waited = phases.lasted(window).total_seconds() >= late
-    verdict = phases.verdict(answer, waited) if after else Verdict.CANNOT_TELL
-    if after and during and during.value and not count["after"].seen and answer is None:
+    if answer is None and after and during and during.value and not count["after"].seen:
         # Too few to be told from none: whether some would have come by now decides.
         due = during.value * stretches["after"].minutes / bursts
-        verdict = Verdict.FIXED if waited and due >= phases.AWAITED else Verdict.TOO_EARLY
-    verdict = _WORDS.get(verdict, verdict)
+        verdict = Verdict.GONE if waited and due >= phases.AWAITED else Verdict.TOO_EARLY
+    else:
+        verdict = phases.verdict(answer, waited)
+        verdict = _WORDS.get(verdict, verdict)
     facts: dict[str, float | int | str | None] = {
         "level": level,
         "first": first.id,

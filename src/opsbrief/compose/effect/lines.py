@@ -60,6 +60,19 @@ def verdicts(case: Case) -> Iterator[Line]:
             refs=refs(finding),
             tone="bad",
         )
+    yield from _logs(case)
+    yield from _events(case)
+    summary = ask.summary(case)
+    if summary and summary.detail:
+        yield Line(
+            label="Still needed",
+            text=summary.detail.removesuffix(" more needed"),
+            detail="then ask again: what is gone will be told as gone, at this noise",
+            tone="unknown",
+        )
+
+
+def _logs(case: Case) -> Iterator[Line]:
     errors = [
         f for f in case.all("effect-pattern") if f.facts.get("level") in ask.ERRORS and not f.facts.get("starting")
     ]
@@ -72,6 +85,9 @@ def verdicts(case: Case) -> Iterator[Line]:
             refs=tuple(ref for f in errors[:4] for ref in refs(f)),
             tone="bad" if bad else "good" if well else "unknown",
         )
+
+
+def _events(case: Case) -> Iterator[Line]:
     events = list(case.all("effect-event"))
     gone = [finding for finding in events if finding.verdict is Verdict.GONE]
     if len(gone) > 1:  # what is over needs one line, not one each
@@ -85,14 +101,6 @@ def verdicts(case: Case) -> Iterator[Line]:
             label="Events", text=text.line(finding.headline), detail=detail(finding), refs=refs(finding),
             tone=ask.TONES.get(finding.verdict, "plain"),
         )  # fmt: skip
-    summary = ask.summary(case)
-    if summary and summary.detail:
-        yield Line(
-            label="Still needed",
-            text=summary.detail.removesuffix(" more needed"),
-            detail="then ask again: what is gone will be told as gone, at this noise",
-            tone="unknown",
-        )
 
 
 def _tally(findings: Sequence[Finding], thing: str) -> str:
